@@ -6,6 +6,7 @@ Usage: manifests.py
 
 import json
 import pathlib
+import shlex
 import sys
 
 import kubernetes_validate
@@ -71,6 +72,11 @@ def check_azure_yaml():
         found.append("azure.yaml: the module of infra does not exist")
     if service["dist"] not in service["hooks"]["prepackage"]["run"]:
         found.append("azure.yaml: the hook does not write what is deployed")
+    script, *arguments = shlex.split(service["hooks"]["prepackage"]["run"])
+    help = (ROOT / script).read_text()
+    for option in (argument for argument in arguments if argument.startswith("--")):
+        if f"  {option} " not in help:
+            found.append(f"azure.yaml: {script} has no option {option}")
     if "'azd-service-name': 'changefeed'" not in (ROOT / "infra/modules/flex.bicep").read_text():
         found.append("azure.yaml: no app has the tag of the service")
 

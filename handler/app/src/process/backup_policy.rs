@@ -24,7 +24,7 @@ impl BackingUp {
     pub fn start(service: Arc<Service>) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                let jobs = match telemetry::in_span("BackupPolicy", look(&service)).await {
+                let jobs = match telemetry::attempt("BackupPolicy", Box::pin(look(&service))).await {
                     Ok(look) => {
                         look.events.iter().for_each(|event| log::debug!("backup policy: {event}"));
                         look.to_run_here

@@ -46,7 +46,7 @@ pub async fn processor(
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
         let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
-        telemetry::in_span(FUNCTION, async move { capturing.capture(invocation_id, changes).await })
+        telemetry::attempt(FUNCTION, async move { capturing.capture(invocation_id, changes).await })
     }))
 }
 

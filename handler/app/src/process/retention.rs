@@ -30,7 +30,7 @@ impl Sweeping {
             loop {
                 tokio::time::sleep(pause).await;
                 pause = INTERVAL;
-                match telemetry::in_span("Retention", sweep(&service)).await {
+                match telemetry::attempt("Retention", Box::pin(sweep(&service))).await {
                     Ok(report) => {
                         log::info!("removed {} expired versions, {:.1} RU", report.versions, report.request_charge)
                     }

@@ -18,6 +18,11 @@ pub use self::none::{Invocation, Telemetry, count, failed, in_span, note, reques
 #[cfg(feature = "otlp")]
 pub use self::otlp::{Invocation, Telemetry, count, failed, in_span, note, request_charge};
 
+/// Does work that can fail within a span.
+pub async fn attempt<T, E>(name: &'static str, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    in_span(name, async { work.await.inspect_err(|_| failed()) }).await
+}
+
 /// Adds the outcome of a batch to the current span; `None` if it failed.
 pub fn captured(documents: usize, report: Option<&CaptureReport>) {
     count("changefeed.documents", documents as u64);
@@ -45,23 +50,21 @@ pub async fn restoring(
     name: &'static str,
     work: impl Future<Output = Result<Restored, Error>>,
 ) -> Result<Restored, Error> {
-    in_span(name, async {
-        let restored = work.await;
-        let (id, state) = match &restored {
-            Ok(Restored::Report(report)) => {
+    let restoring = async {
+        let restored = work.await?;
+        match &restored {
+            Restored::Report(report) => {
+                report.id.iter().for_each(|id| note("changefeed.job.id", id));
+                job_state(report.state);
                 count("changefeed.documents", report.items.len() as u64);
                 request_charge(report.request_charge);
-                (report.id.as_deref(), report.state)
             }
-            Ok(Restored::Job(record)) => (Some(record.id.as_str()), record.state),
-            Err(_) => {
-                failed();
-                return restored;
+            Restored::Job(record) => {
+                note("changefeed.job.id", &record.id);
+                job_state(record.state);
             }
-        };
-        note("changefeed.job.id", id.unwrap_or_default());
-        job_state(state);
-        restored
-    })
-    .await
+        }
+        Ok(restored)
+    };
+    attempt(name, restoring).await
 }

@@ -72,6 +72,7 @@ mod process_start;
 mod read_costs;
 mod read_together;
 mod rehome;
+mod rehome_erasures;
 mod rehome_model;
 mod release;
 mod repeated_requests;

@@ -3,44 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Account, DocumentName, Key, PageRequest};
-use changefeed_history::{AsOf, Batch, TimeExpression};
+use changefeed_cosmos::{DocumentName, Key, PageRequest};
+use changefeed_history::{AsOf, TimeExpression};
 use changefeed_jobs::JobState;
-use changefeed_operations::{Changefeed, Connections, ErasureRequest, RehomeRequest, RehomeView};
-use serde_json::value::to_raw_value;
+use changefeed_operations::{Changefeed, ErasureRequest};
 use serde_json::{Map, Value, json};
 
 use crate::support::jobs::{capture, finish, restore_request, small_limits};
+use crate::support::rehome::{deliver, from_account, library, moved, request};
 use crate::support::verify::{overwrite_record, text_larger_than_an_item};
 use crate::support::{CommandLine, World, noise, version_id};
-
-/// The library on one world, which knows the account of another as `OldCosmosDB`.
-fn library(world: &World, old: &World) -> Changefeed {
-    let account = Account::connected(old.client.clone());
-    world.changefeed(|options| {
-        options.jobs = small_limits();
-        options.batch_timeout = Duration::from_secs(4);
-        options.connections = Connections::new(move |name| match name {
-            "OldCosmosDB" => Ok(account.clone()),
-            other => Err(changefeed_cosmos::Error::invalid("connecting", format!("set {other}"))),
-        });
-    })
-}
-
-fn request(request: Value) -> RehomeRequest {
-    serde_json::from_value(request).expect("a request")
-}
-
-/// From all containers of the other account.
-fn from_account() -> Value {
-    json!({"from": {"connection": "OldCosmosDB", "changes": "changes", "deadLetters": "dead-letters", "jobs": "jobs"}})
-}
-
-async fn moved(changefeed: &Changefeed, of: Value) -> RehomeView {
-    let job = changefeed.rehomes.create_job(&request(of)).await.expect("a job");
-    finish(changefeed, &job.id).await;
-    changefeed.rehomes.show(&job.id).await.expect("a move")
-}
 
 async fn refused(changefeed: &Changefeed, of: Value) -> String {
     changefeed.rehomes.create_job(&request(of)).await.expect_err("refused").to_string()
@@ -54,12 +26,6 @@ fn without_system_properties(item: Value) -> Value {
 async fn items(world: &World, container: &str) -> BTreeMap<String, Value> {
     let items = world.query(container, "SELECT * FROM c").await.into_iter();
     items.map(|item| (item["id"].as_str().expect("id").to_owned(), without_system_properties(item))).collect()
-}
-
-async fn deliver(changefeed: &Changefeed, payloads: &[Value]) {
-    let batch = Batch { function: "test".into(), invocation_id: "test".into(), rewritten_by_host: true };
-    let raw = payloads.iter().map(|payload| to_raw_value(payload).expect("raw")).collect();
-    changefeed.capture.capture(&batch, raw).await.expect("captured");
 }
 
 /// A delete as the change feed delivers it.
@@ -409,27 +375,6 @@ async fn what_is_copied_later_does_not_give_a_change_another_time() {
     let again = moved(&changefeed, of).await;
     assert_eq!((again.state, again.counts.versions, again.counts.already_stored), (JobState::Done, 1, 2), "{again:?}");
     assert_eq!(new.versions().await.len(), 3);
-}
-
-#[tokio::test]
-async fn a_dead_letter_of_an_erased_document_is_not_moved() {
-    let (old, new) = (World::new().await, World::new().await);
-    let (of_old, changefeed) = (library(&old, &new), library(&new, &old));
-    deliver(
-        &of_old,
-        &[json!({"id": "ann", "pk": "a", "text": "no etag"}), json!({"id": "bob", "pk": "a", "text": "no etag"})],
-    )
-    .await;
-    let kept = old.put("a", json!({"id": "bob", "pk": "a"})).await;
-    capture(&of_old, &[kept]).await;
-    let erase: ErasureRequest =
-        serde_json::from_value(json!({"documents": [{"id": "ann", "pk": "a"}], "confirm": 1})).expect("request");
-    let job = changefeed.erasures.create_job(&erase).await.expect("a job");
-    assert_eq!(finish(&changefeed, &job.id).await, JobState::Done);
-    let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes", "deadLetters": "dead-letters"}});
-    let view = moved(&changefeed, of).await;
-    assert_eq!((view.state, view.counts.dead_letters, view.counts.erased), (JobState::Done, 1, 1), "{view:?}");
-    crate::support::raw_items::assert_nowhere(&new, &["ann"]).await;
 }
 
 #[tokio::test]

@@ -2,12 +2,11 @@
 //! of each document at each time is the same here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use changefeed_cosmos::{Account, DocumentName, Error, Key};
+use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{AsOf, Batch, TimeExpression};
 use changefeed_jobs::JobState;
-use changefeed_operations::{Changefeed, Connections, RehomeRequest, RehomeView};
+use changefeed_operations::{Changefeed, RehomeRequest, RehomeView};
 use rand::rngs::SmallRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
@@ -16,23 +15,12 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 use crate::support::jobs::{finish_under_faults, small_limits};
+use crate::support::rehome::library;
 
 const SEEDS: u64 = 4;
 const DOCUMENTS: usize = 8;
 const STEPS: usize = 60;
 const TENANTS: [&str; 3] = ["north", "south", "west"];
-
-fn library(world: &World, old: &World) -> Changefeed {
-    let account = Account::connected(old.client.clone());
-    world.changefeed(|options| {
-        options.jobs = small_limits();
-        options.batch_timeout = Duration::from_secs(4);
-        options.connections = Connections::new(move |name| match name {
-            "Old" => Ok(account.clone()),
-            other => Err(Error::invalid("connecting", other)),
-        });
-    })
-}
 
 /// Runs a move under faults. Then its counts have every version once, however often it was interrupted.
 async fn move_under_faults(world: &World, changefeed: &Changefeed, of: Value, random: &mut SmallRng) -> RehomeView {
@@ -143,8 +131,7 @@ async fn each_document_has_the_same_state_at_each_time_whatever_interrupts_the_m
         let mut old = Old::new(seed).await;
         let new = World::new().await;
         let changefeed = library(&new, &old.world);
-        let of =
-            json!({"from": {"connection": "Old", "changes": "changes", "jobs": "jobs", "deadLetters": "dead-letters"}});
+        let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes", "jobs": "jobs", "deadLetters": "dead-letters"}});
         let view = move_under_faults(&new, &changefeed, of, &mut old.random).await;
         let versions = old.world.versions().await;
         assert_eq!(new.versions().await.len(), versions.len(), "seed {seed}: {view:?}");
@@ -165,7 +152,7 @@ async fn with_another_partition_key_a_document_is_where_its_key_was_at_each_time
         let mut old = Old::new(seed).await;
         let new = World::with_keys(&["/tenant"], &["/pk", "/sourceId"]).await;
         let changefeed = library(&new, &old.world);
-        let of = json!({"from": {"connection": "Old", "changes": "changes"}, "newKey": true});
+        let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes"}, "newKey": true});
         let view = move_under_faults(&new, &changefeed, of, &mut old.random).await;
         assert!(view.counts.ended > 0, "seed {seed}: no document changed its key");
         for (number, events) in &old.events {
@@ -209,7 +196,7 @@ async fn copies_in_any_order_and_number_become_the_changes_that_they_are_of() {
             old.endpoint.set_clock(number as i64 / 3).expect("the clock");
             copies.create_item(id.clone(), &id, copy, None).await.expect("a copy");
         }
-        let of = json!({"from": {"connection": "Old", "changes": "copies"}, "flat": {}});
+        let of = json!({"from": {"connection": "OldCosmosDB", "changes": "copies"}, "flat": {}});
         let view = move_under_faults(&new, &changefeed, of, &mut random).await;
         let stored = new.versions().await;
         assert_eq!(stored.len(), 40, "seed {seed}: {view:?}");

@@ -96,7 +96,7 @@ impl FlatFields {
     /// Reads a copy. `key_paths` are those of the monitored container.
     ///
     /// # Errors
-    /// Why it is no change of a document.
+    /// A sentence that says why it is not a change of a document.
     pub fn read(&self, copy: Value, key_paths: &[KeyPath]) -> Result<FlatChange, String> {
         let text = |name: &str| copy[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let copy_id = text("id").ok_or("it has no id")?;

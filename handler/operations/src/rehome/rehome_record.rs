@@ -115,3 +115,27 @@ impl Rehomes {
         self.jobs.record::<Job>(REHOME, id, &[]).await.map(RehomeView::of)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_record_that_was_found_is_accounted_for() {
+        let accounted = |counts: RehomeCounts| {
+            let mut counts = counts;
+            counts.account();
+            (counts.missing, counts.problems.len())
+        };
+        let found = RehomeCounts { records: 10, versions: 6, already_stored: 2, ended: 1, ..RehomeCounts::default() };
+        for (duplicates, without_key, unreadable) in [(3, 0, 0), (1, 1, 1), (0, 2, 1)] {
+            let whole = RehomeCounts { duplicates, without_key, unreadable, ..found.clone() };
+            assert_eq!(accounted(whole), (0, 0));
+        }
+        // A delete that is added for a new key is no record of the other history.
+        assert_eq!(accounted(RehomeCounts { duplicates: 2, ..found.clone() }), (1, 1));
+        assert_eq!(accounted(RehomeCounts { records: 6, ..RehomeCounts::default() }), (6, 1));
+        // The versions of an erased document are not counted one by one.
+        assert_eq!(accounted(RehomeCounts { erased: 1, ..found }), (0, 0));
+    }
+}

@@ -67,7 +67,8 @@ impl Source {
     /// Checks that the containers are there, and that the items are what the request says.
     ///
     /// # Errors
-    /// What is there instead.
+    /// [`Invalid`](ErrorKind::Invalid) with what the containers hold instead, and [`Conflict`](ErrorKind::Conflict) when erased documents
+    /// cannot be recorded here.
     pub(super) async fn check(&self, rehomes: &Rehomes, request: &RehomeRequest) -> Result<(), Error> {
         let changes = self.history.changes().open().await?;
         let own = rehomes.history.changes();

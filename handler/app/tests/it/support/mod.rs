@@ -15,6 +15,7 @@ pub mod jobs;
 mod local;
 mod process;
 pub mod raw_items;
+pub mod rehome;
 mod snapshots;
 pub mod verify;
 mod world;
