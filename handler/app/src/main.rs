@@ -12,6 +12,7 @@ mod http;
 mod jobs;
 mod memory;
 mod metrics;
+mod panics;
 mod payload;
 mod process;
 mod routes;
@@ -25,5 +26,6 @@ mod telemetry;
 fn main() -> std::process::ExitCode {
     // First, because pages that are in use already stay as they are.
     memory::use_small_pages();
+    panics::end_the_process();
     cli::run()
 }

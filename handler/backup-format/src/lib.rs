@@ -52,7 +52,7 @@ pub use segment_writer::SegmentWriter;
 pub use timestamp::Timestamp;
 pub use verify::{Verification, missing_segment, verify, verify_listing, verify_segment};
 pub use version_digests::{
-    ChainFile, ChainFlaw, ChainLink, CheckedChain, DigestFile, RemovedVersion, VersionDigest, check_digest_chain,
-    create_digest_file, digest_file_name, digest_file_names, read_digest_file,
+    ChainFile, ChainFlaw, ChainLink, CheckedChain, DigestFile, HistoryContainer, RemovedVersion, VersionDigest,
+    check_digest_chain, create_digest_file, digest_file_name, digest_file_names, read_digest_file,
 };
 pub use write::{BackupWriter, Resumed, check_empty, has_unfinished_backup};

@@ -1,160 +1,15 @@
-//! `GET /api/openapi.json` and `GET /api`. Each function describes itself; this file puts the descriptions together.
-
-use std::sync::LazyLock;
+//! `GET /api/openapi.json` and `GET /api`.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, CONTENT_TYPE};
 use actix_web::web::Header;
-use utoipa::openapi::schema::Schema;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-use utoipa::openapi::{RefOr, Required};
-use utoipa::{Modify, OpenApi};
+use serde_json::Value;
 
 use super::index::Index;
-use crate::functions::{
-    activity, backup_policy, backups, changes, dead_letters, history, metrics, populate, query, restores, status,
-};
-use crate::functions::{digests, erasures, truncate, verify};
-use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
+use crate::http::{ApiError, FixedErrors, NoQuery};
 
-/// The rules for every request.
-const RULES: &str = "Stores every version of every document of an Azure Cosmos DB container, and restores any of them.\n\n\
-    HEAD is answered wherever GET is, with the same headers and without a body. OPTIONS is answered with 204 and the header `Allow`; any \
-    method that a path does not have with 405 and `Allow`. Unknown parameters and properties are refused with 400. An empty body \
-    counts as `{}`.\n\n\
-    Times in requests are RFC 3339, seconds since 1970, or written as people do: `10m` (ago), `yesterday 10:00`. Local times are in UTC, \
-    unless the app has a time zone.";
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Changefeed", description = RULES),
-    paths(
-        index,
-        openapi,
-        history::versions,
-        history::version,
-        history::document,
-        history::diff,
-        history::blame,
-        history::search,
-        activity::get,
-        changes::get,
-        restores::post,
-        restores::list,
-        restores::show,
-        restores::items,
-        restores::execute,
-        restores::cancel,
-        restores::undo,
-        backups::post,
-        backups::list,
-        backups::show,
-        backups::verify,
-        backups::cancel,
-        backups::prune,
-        backup_policy::show,
-        backup_policy::put,
-        backup_policy::remove,
-        dead_letters::list,
-        dead_letters::show,
-        dead_letters::replay,
-        dead_letters::discard,
-        verify::post,
-        verify::list,
-        verify::show,
-        verify::findings,
-        verify::cancel,
-        digests::post,
-        digests::list,
-        digests::show,
-        digests::cancel,
-        erasures::post,
-        erasures::lift,
-        erasures::list,
-        erasures::show,
-        query::post,
-        populate::post,
-        truncate::post,
-        status::get,
-        metrics::get
-    ),
-    components(schemas(ErrorAnswer)),
-    security(("functionKey" = []), ("functionKeyInQuery" = [])),
-    modifiers(&Keys, &Errors, &Bodies),
-    tags(
-        (name = "Description", description = "What the API has."),
-        (name = "History", description = "Versions of documents."),
-        (name = "Restores", description = "Restores, and undoing them."),
-        (name = "Backups", description = "Backups as files."),
-        (name = "Dead letters", description = "Documents that could not be captured."),
-        (name = "Verify", description = "Comparing live documents with the history, and the history with its digests."),
-        (name = "Digests", description = "Digests of the history, by which altered and removed versions are found."),
-        (name = "Erasures", description = "Removing everything that is stored of a document."),
-        (name = "Other", description = "Queries, functions for trying out, the status and the metrics.")
-    )
-)]
-struct Document;
-
-/// How a request carries its key.
-struct Keys;
-
-impl Modify for Keys {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let header = |what: &str| ApiKey::Header(ApiKeyValue::with_description("x-functions-key", what));
-        let schemes = [
-            ("functionKey", header("The key of a function, or a host key.")),
-            (
-                "functionKeyInQuery",
-                ApiKey::Query(ApiKeyValue::with_description("code", "The key of a function, or a host key.")),
-            ),
-            ("masterKey", header("The master key of the app.")),
-        ];
-        let components = document.components.get_or_insert_default();
-        for (name, key) in schemes {
-            components.add_security_scheme(name, SecurityScheme::ApiKey(key));
-        }
-    }
-}
-
-/// The answers that operations refer to.
-struct Errors;
-
-impl Modify for Errors {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        document.components.get_or_insert_default().responses.extend(error_components());
-    }
-}
-
-/// A body without required properties can be left out: an empty body is the same as an empty object.
-struct Bodies;
-
-impl Modify for Bodies {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let Some(components) = &document.components else { return };
-        let is_optional = |schema: &RefOr<Schema>| {
-            let RefOr::Ref(reference) = schema else { return false };
-            let name = reference.ref_location.rsplit('/').next().unwrap_or_default();
-            matches!(components.schemas.get(name), Some(RefOr::T(Schema::Object(shape))) if shape.required.is_empty())
-        };
-        let operations = document.paths.paths.values_mut().filter_map(|item| item.post.as_mut());
-        for body in operations.filter_map(|operation| operation.request_body.as_mut()) {
-            let RefOr::T(body) = body else { continue };
-            let schema = body.content.values().find_map(|content| match content {
-                RefOr::T(content) => content.schema.as_ref(),
-                RefOr::Ref(_) => None,
-            });
-            if schema.is_some_and(is_optional) {
-                body.required = Some(Required::False);
-            }
-        }
-    }
-}
-
-/// The document, made once.
-fn document() -> &'static utoipa::openapi::OpenApi {
-    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
-    &DOCUMENT
-}
+/// The description of the API, which a test makes from the descriptions of the functions.
+const DOCUMENT: &str = include_str!("../../../../docs/reference/openapi.json");
 
 /// This document: OpenAPI 3.1.
 #[utoipa::path(
@@ -166,7 +21,7 @@ fn document() -> &'static utoipa::openapi::OpenApi {
     security(())
 )]
 pub async fn openapi(_: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).json(document()))
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(DOCUMENT))
 }
 
 /// What the API has, as HTML, as text or as JSON: whichever the client prefers.
@@ -186,7 +41,11 @@ pub async fn openapi(_: NoQuery) -> Result<HttpResponse, ApiError> {
     security(())
 )]
 pub async fn index(_: NoQuery, accept: Option<Header<Accept>>) -> Result<HttpResponse, ApiError> {
-    Ok(Index::new(document()).answer(accept.as_deref()))
+    Ok(Index::new(&parsed()).answer(accept.as_deref()))
+}
+
+fn parsed() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -195,7 +54,7 @@ mod tests {
 
     #[test]
     fn the_index_has_each_operation_with_its_key() {
-        let index = serde_json::to_value(Index::new(document())).expect("JSON");
+        let index = serde_json::to_value(Index::new(&parsed())).expect("JSON");
         let operations = index["operations"].as_array().expect("operations");
         let key = |path: &str| &operations.iter().find(|found| found["path"] == path).expect(path)["key"];
         assert_eq!((key("/api").as_str(), key("/api/status").as_str()), (Some("none"), Some("function")));

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, VARY};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::OpenApi;
-use utoipa::openapi::path::{Operation, PathItem};
 
 /// What is worth a link, with its path. The paths are those of GET requests.
 const LINKS: &[(&str, &str)] =
     &[("/api/openapi.json", "the API as an OpenAPI document"), ("/api/status", "the status")];
+/// The methods of operations, in the order of the index.
+const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 /// The page that describes the API, in the repository.
 const REFERENCE: &str = "docs/reference/http.md";
 
@@ -63,10 +64,9 @@ pub enum NeededKey {
 }
 
 impl NeededKey {
-    fn of(operation: &Operation) -> Self {
-        let Some(security) = &operation.security else { return Self::Function };
-        let schemes = serde_json::to_value(security).unwrap_or_default().to_string();
-        if schemes.contains("masterKey") { Self::Master } else { Self::None }
+    fn of(operation: &Value) -> Self {
+        let Some(choices) = operation["security"].as_array() else { return Self::Function };
+        if choices.iter().any(|choice| choice.get("masterKey").is_some()) { Self::Master } else { Self::None }
     }
 
     fn name(self) -> &'static str {
@@ -101,12 +101,13 @@ impl Form {
 }
 
 impl Index {
-    /// The index of what a document describes.
-    pub(super) fn new(document: &OpenApi) -> Self {
+    /// The index of what an OpenAPI document describes.
+    pub(super) fn new(document: &Value) -> Self {
         let mut operations = Vec::new();
-        for (path, item) in &document.paths.paths {
-            for (method, operation) in methods(item) {
-                let summary = operation.summary.clone().unwrap_or_default().replace('\n', " ");
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            for method in METHODS {
+                let Some(operation) = item.get(method.to_lowercase()) else { continue };
+                let summary = operation["summary"].as_str().unwrap_or_default().replace('\n', " ");
                 operations.push(IndexedOperation {
                     method,
                     path: path.clone(),
@@ -168,12 +169,6 @@ impl Index {
              <p>The reference: <code>{reference}</code></p>\n</body>\n</html>\n"
         )
     }
-}
-
-/// The operations of a path, in the order of the document.
-fn methods(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
-    let all = [("GET", &item.get), ("POST", &item.post), ("DELETE", &item.delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
 fn escaped(text: &str) -> String {

@@ -1,5 +1,7 @@
 //! The error answers of an operation, for the description of the API.
 
+#![cfg_attr(not(test), expect(dead_code, reason = "only a test makes the description of the API"))]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -62,6 +64,7 @@ macro_rules! errors {
         )+
 
         /// The error answers of all operations, by the names under which they are components of the document.
+        #[cfg(test)]
         pub fn error_components() -> BTreeMap<String, RefOr<Response>> {
             let groups = [$([$($codes as &[ErrorCode]),+].concat()),+];
             let mut components: BTreeMap<String, RefOr<Response>> = groups

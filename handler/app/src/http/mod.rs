@@ -17,9 +17,11 @@ pub use body::{Json, RawJson};
 pub use caller::Caller;
 pub use error::ApiError;
 pub use error_responses::{
-    BackupErrors, ErrorAnswer, FixedErrors, QueryErrors, ReadErrors, RestoreErrors, StatusErrors, TryoutErrors,
-    WindowErrors, WriteBodyErrors, WriteErrors, error_components,
+    BackupErrors, FixedErrors, QueryErrors, ReadErrors, RestoreErrors, StatusErrors, TryoutErrors, WindowErrors,
+    WriteBodyErrors, WriteErrors,
 };
+#[cfg(test)]
+pub use error_responses::{ErrorAnswer, error_components};
 pub use interpreted::Interpreted;
 pub use invocation::{Invocation, invocation_id};
 pub use query::{NoParameters, NoQuery, Query};

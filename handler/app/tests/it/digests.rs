@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition};
 use changefeed_jobs::JobState;
 use changefeed_operations::{Changefeed, Finding};
 use local_cosmos::LoggedKind;
@@ -10,8 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::digests::{
-    HOUR, LATER, at, digest_files, digest_lines, set_clock, verify_digests, write, write_digests,
+    HOUR, LATER, at, digest_files, digest_lines, set_clock, start_digests, verify_digests, write, write_digests,
 };
+use crate::support::jobs::finish;
 use crate::support::verify::{
     delete_record, finding_summaries, overwrite_record, text_larger_than_an_item, version_parts,
 };
@@ -297,4 +299,29 @@ async fn writing_and_comparing_read_each_version_once() {
     assert_eq!((record.counts.versions, findings), (400, Vec::new()));
     let (queries, items, charge) = measured();
     assert!(queries <= 4 * 3 && items == 400 && charge < 900.0, "{queries} {items} {charge}");
+}
+
+#[tokio::test]
+async fn the_chain_of_a_container_is_not_continued_for_one_that_was_created_again() {
+    let sealed = Sealed::new().await;
+    let files = digest_files(sealed.path());
+    sealed.world.container("changes").await.delete(None).await.expect("deleted");
+    let key = PartitionKeyDefinition::new(vec!["/pk".into(), "/sourceId".into()]);
+    let database = sealed.world.client.sdk().database_client("dev");
+    database.create_container(ContainerProperties::new("changes", key), None).await.expect("created again");
+
+    let changefeed = at(&sealed.world, 4 * HOUR);
+    write(&sealed.world, &changefeed, &["1"], "text").await;
+    let changefeed = at(&sealed.world, 4 * HOUR + LATER);
+    let id = start_digests(&changefeed, sealed.path()).await;
+    assert_eq!(finish(&changefeed, &id).await, JobState::Failed);
+    let job = changefeed.digests.show(&id).await.expect("a job");
+    let message = json!(job).to_string();
+    assert!(
+        message.contains("the chain is of container changes") && message.contains("use another location"),
+        "{message}"
+    );
+    assert_eq!(digest_files(sealed.path()), files);
+    let other = tempfile::tempdir().expect("folder");
+    assert_eq!(write_digests(&changefeed, other.path()).await.counts.files, 1);
 }

@@ -146,6 +146,7 @@ mod tests {
         let mut files = Vec::new();
         for period in bounds.windows(2) {
             let file = DigestFile {
+                history: None,
                 from: period[0],
                 to: period[1],
                 previous: previous.clone(),

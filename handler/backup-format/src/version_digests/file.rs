@@ -1,5 +1,6 @@
 //! A file of digests: a compressed text whose first line describes the lines after it.
 
+use std::fmt;
 use std::io::{self, Read};
 
 use chrono::{DateTime, NaiveDateTime};
@@ -51,9 +52,32 @@ pub struct ChainLink {
     pub sha256: Digest,
 }
 
+/// The container of a history. One that is created again under the same name is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryContainer {
+    /// The host name of the account.
+    pub account: String,
+    /// The database.
+    pub database: String,
+    /// The container of the versions.
+    pub container: String,
+    /// Its resource id.
+    pub resource_id: String,
+}
+
+impl fmt::Display for HistoryContainer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, database, container, resource_id } = self;
+        write!(formatter, "container {container} ({resource_id}) of database {database}, {account}")
+    }
+}
+
 /// A file of digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestFile {
+    /// The history; `None` in a file that says nothing of it.
+    pub history: Option<HistoryContainer>,
     /// The start of its period, in seconds since 1970.
     pub from: i64,
     /// The end of its period, which is not part of it.
@@ -71,6 +95,8 @@ pub struct DigestFile {
 #[serde(rename_all = "camelCase")]
 struct Header {
     format: u32,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    history: Option<HistoryContainer>,
     from: i64,
     to: i64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -94,6 +120,7 @@ impl DigestFile {
         self.removals.iter().try_for_each(|removal| add(serde_json::to_string(removal)))?;
         let header = Header {
             format: FORMAT,
+            history: self.history.clone(),
             from: self.from,
             to: self.to,
             previous: self.previous.clone(),
@@ -118,6 +145,7 @@ impl DigestFile {
         let versions = lines.by_ref().take(header.versions).map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
         let removals = lines.map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
         let file = Self {
+            history: header.history,
             from: header.from,
             to: header.to,
             previous: header.previous,
@@ -210,7 +238,14 @@ mod tests {
             |n: usize| VersionDigest { second: 7200 + n as i64, id: format!("v{n}"), sha256: Digest::of(&[n as u8]) };
         let removal =
             |n: usize| RemovedVersion { removed: format!("r{n}"), second: 7300, cause: "retention".to_owned() };
+        let history = HistoryContainer {
+            account: "account.documents.azure.com".to_owned(),
+            database: "shop".to_owned(),
+            container: "changes".to_owned(),
+            resource_id: "AbC=".to_owned(),
+        };
         DigestFile {
+            history: Some(history).filter(|_| versions > 0),
             from: 7200,
             to: 10_800,
             previous: Some(ChainLink { name: digest_file_name(3600), sha256: Digest::of(b"before") }),

@@ -12,6 +12,6 @@ mod file;
 
 pub use chain::{ChainFile, ChainFlaw, CheckedChain, check_digest_chain};
 pub use file::{
-    ChainLink, DigestFile, RemovedVersion, VersionDigest, create_digest_file, digest_file_name, digest_file_names,
-    read_digest_file,
+    ChainLink, DigestFile, HistoryContainer, RemovedVersion, VersionDigest, create_digest_file, digest_file_name,
+    digest_file_names, read_digest_file,
 };

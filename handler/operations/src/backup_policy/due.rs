@@ -220,14 +220,18 @@ impl BackupPolicies {
         let record = &saved.record;
         let is_due =
             record.last.as_ref().is_some_and(|last| last.state == Some(JobState::Done) && last.pruned.is_none());
-        let Some(request) = record.policy.prune_request()?.filter(|_| is_due) else { return Ok(()) };
+        if !is_due {
+            return Ok(());
+        }
         let pruned = async {
+            let Some(request) = record.policy.prune_request()? else { return Ok(None) };
             let plan = self.plan_prune(&request).await?;
-            self.prune(&request, &plan, Instant::now() + PRUNE_TIME).await
+            self.prune(&request, &plan, Instant::now() + PRUNE_TIME).await.map(Some)
         };
         match pruned.await {
-            Ok(report) if report.out_of_time => look.events.push(PolicyEvent::Pruned(report)),
-            Ok(report) => {
+            Ok(None) => {}
+            Ok(Some(report)) if report.out_of_time => look.events.push(PolicyEvent::Pruned(report)),
+            Ok(Some(report)) => {
                 look.events.push(PolicyEvent::Pruned(report.clone()));
                 let mut record = saved.record.clone();
                 for run in [&mut record.last, &mut record.last_done].into_iter().flatten() {

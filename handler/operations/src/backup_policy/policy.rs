@@ -1,10 +1,11 @@
 //! A policy: what people set.
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, ErrorKind};
 use changefeed_history::TimeZone;
 use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::interval::{Interval, TimeOfDay};
 use super::keep::Keep;
@@ -23,7 +24,7 @@ const MAX_KEPT: u32 = 10_000;
 
 /// When backups of the live documents are taken, where they are stored, and which of them are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct BackupPolicy {
     /// The location below which each backup has a folder: the path of a folder, or a URL of blobs without a SAS.
     pub to: String,
@@ -60,7 +61,27 @@ pub struct BackupPolicy {
     /// Who set it, for the record of each backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requested_by: Option<String>,
+    /// Other fields. No request may have any. A stored policy has them if a later version of this program has set it: its backups are taken,
+    /// and nothing is deleted by it, because a field may say that more is kept.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
+
+/// The fields of a policy, for messages.
+const FIELDS: [&str; 12] = [
+    "to",
+    "every",
+    "at",
+    "timeZone",
+    "fullEvery",
+    "keepDaily",
+    "keepWeekly",
+    "keepMonthly",
+    "digests",
+    "ruPerSecond",
+    "reason",
+    "requestedBy",
+];
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("setting the backup policy", message)
@@ -69,6 +90,9 @@ fn invalid(message: impl Into<String>) -> Error {
 impl BackupPolicy {
     /// The policy with its defaults, after it was checked. Nothing is sent.
     pub(super) fn checked(self, access: &LocationAccess, zone: &TimeZone) -> Result<Self, Error> {
+        if let Some(name) = self.unknown.keys().next() {
+            return Err(invalid(format!("unknown field `{name}`; allowed are {}", FIELDS.join(", "))));
+        }
         let to = self.to.trim_end_matches('/').to_owned();
         access.open(&to).map_err(format_error)?;
         check_budget(self.ru_per_second).map_err(invalid)?;
@@ -132,7 +156,19 @@ impl BackupPolicy {
     }
 
     /// What it asks to prune; nothing where every backup is kept.
+    ///
+    /// # Errors
+    /// [`Conflict`](ErrorKind::Conflict) when a later version of this program has set it with fields that this one does not
+    /// know.
     pub fn prune_request(&self) -> Result<Option<PruneRequest>, Error> {
+        if !self.unknown.is_empty() {
+            let names = self.unknown.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let message = format!(
+                "the policy has fields that this version of the program does not know: {names}; nothing is deleted by it. Use the version that has \
+                 set it, or set the policy again"
+            );
+            return Err(Error::new(ErrorKind::Conflict, "pruning by the backup policy", message));
+        }
         let keep = self.keep();
         if keep.is_empty() {
             return Ok(None);
@@ -147,7 +183,7 @@ impl BackupPolicy {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -170,6 +206,27 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_of_a_later_version_is_stored_as_it_is_and_deletes_nothing() {
+        let later = json!({"to": "/backups", "every": "1d", "keepDaily": 7, "keepYearly": 3});
+        let policy: BackupPolicy = serde_json::from_value(later.clone()).expect("a policy");
+        assert_eq!(json!(policy), later);
+        let message = policy.prune_request().expect_err("refused").to_string();
+        assert!(message.contains("does not know: keepYearly"), "{message}");
+        let known = BackupPolicy { unknown: Map::new(), ..policy };
+        assert!(known.prune_request().expect("known").is_some());
+    }
+
+    #[test]
+    fn messages_name_each_field() {
+        let all = json!({"to": "/backups", "every": "1d", "at": "02:00", "timeZone": "UTC", "fullEvery": "7d", "keepDaily": 1,
+            "keepWeekly": 1, "keepMonthly": 1, "digests": true, "ruPerSecond": 100, "reason": "r", "requestedBy": "r"});
+        let policy: BackupPolicy = serde_json::from_value(all).expect("a policy");
+        assert!(policy.unknown.is_empty(), "{:?}", policy.unknown);
+        let stored = json!(policy);
+        assert_eq!(stored.as_object().expect("object").keys().collect::<Vec<_>>(), FIELDS);
+    }
+
+    #[test]
     fn a_wrong_policy_is_refused_with_what_is_allowed() {
         for (change, expected) in [
             (json!({"every": "30m"}), "from 1h to 366d"),
@@ -185,7 +242,7 @@ mod tests {
             (json!({"ruPerSecond": 1}), "ruPerSecond"),
             (json!({"to": "https://a.blob.core.windows.net/c?sig=s3cret"}), "BACKUP_STORAGE"),
             (json!({"to": ""}), "empty"),
-            (json!({"colour": "red"}), "unknown field `colour`"),
+            (json!({"colour": "red"}), "unknown field `colour`; allowed are to, every, at, timeZone"),
         ] {
             let mut policy = json!({"to": "/backups", "every": "1d"});
             policy.as_object_mut().expect("object").extend(change.as_object().expect("object").clone());

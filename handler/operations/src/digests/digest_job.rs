@@ -94,10 +94,21 @@ impl Digests {
         let Some(name) = digest_file_names(location).await.map_err(format_error)?.pop() else {
             return Ok(ChainEnd::default());
         };
-        let last = read_file(location, &name).await?;
-        Ok(last
-            .map(|(file, sha256)| ChainEnd { to: file.to, last: Some(ChainLink { name, sha256 }) })
-            .unwrap_or_default())
+        let Some((file, sha256)) = read_file(location, &name).await? else { return Ok(ChainEnd::default()) };
+        self.check_history(location, &file).await?;
+        Ok(ChainEnd { to: file.to, last: Some(ChainLink { name, sha256 }) })
+    }
+
+    /// Refuses the chain of another history.
+    async fn check_history(&self, location: &BackupLocation, file: &DigestFile) -> Result<(), Error> {
+        let own = self.container().await?;
+        match &file.history {
+            Some(history) if *history != own => {
+                let message = format!("the chain is of {history}, and this is {own}; use another location");
+                Err(Error::new(ErrorKind::Invalid, format!("continuing the digests in {location}"), message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Waits until no removal is under way that was not recorded. Whether it has waited long enough.
@@ -158,6 +169,7 @@ impl Digests {
     ) -> Result<Option<(DigestFile, ChainLink)>, Error> {
         let name = digest_file_name(end.to);
         let Some((file, sha256)) = read_file(location, &name).await? else { return Ok(None) };
+        self.check_history(location, &file).await?;
         if file.previous != end.last || file.to <= end.to {
             let message = format!("{name} does not continue the chain; run `changefeed verify --digests`");
             return Err(Error::corrupt(format!("continuing the digests in {location}"), message));

@@ -1,6 +1,6 @@
 //! Makes the next file of a chain from the versions and removals of an hour.
 
-use changefeed_backup_format::{ChainLink, DigestFile, RemovedVersion, VersionDigest};
+use changefeed_backup_format::{ChainLink, DigestFile, HistoryContainer, RemovedVersion, VersionDigest};
 use changefeed_cosmos::Error;
 use changefeed_history::RemovalCause;
 use changefeed_jobs::Run;
@@ -44,7 +44,19 @@ impl Digests {
         });
         let mut removals: Vec<RemovedVersion> = removals.collect();
         removals.sort();
-        Ok(Some(DigestFile { from, to, previous: end.last.clone(), versions, removals }))
+        let history = Some(self.container().await?);
+        Ok(Some(DigestFile { history, from, to, previous: end.last.clone(), versions, removals }))
+    }
+
+    /// The container of the history.
+    pub(super) async fn container(&self) -> Result<HistoryContainer, Error> {
+        let changes = self.history.changes();
+        Ok(HistoryContainer {
+            account: changes.account().host().await?,
+            database: changes.database().to_owned(),
+            container: changes.name().to_owned(),
+            resource_id: changes.open().await?.definition().resource_id.clone(),
+        })
     }
 
     /// The digests of the versions from a second on, sorted, and the second before which they are complete.

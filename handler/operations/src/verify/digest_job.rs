@@ -177,7 +177,7 @@ mod tests {
             sha256: [0; 32].into(),
         };
         let versions: Vec<_> = (0..2000).map(version).collect();
-        let file = DigestFile { from: 50, to: 200, previous: None, versions, removals: Vec::new() };
+        let file = DigestFile { history: None, from: 50, to: 200, previous: None, versions, removals: Vec::new() };
         let (mut from, mut steps) = (50, Vec::new());
         while from < file.to {
             let period = period_from(&file, from);

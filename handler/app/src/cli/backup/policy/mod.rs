@@ -55,6 +55,7 @@ async fn set(service: &Service, arguments: &SetArguments) -> Result<Exit> {
         ru_per_second: arguments.budget.ru_per_second,
         reason: arguments.reason.clone(),
         requested_by: arguments.requester.name(),
+        unknown: serde_json::Map::new(),
     };
     print(&service.changefeed.backup_policy.set(policy, &time::zone()).await?, arguments.output.output)?;
     Ok(Exit::Done)
