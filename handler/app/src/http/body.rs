@@ -74,22 +74,32 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         let zone = request_zone(request);
         Box::pin(async move {
             let RawJson(body) = raw.await?;
-            // An empty body is the same as an empty object.
-            let body = if body.is_empty() { Bytes::from_static(b"{}") } else { body };
-            let mut deserializer = serde_json::Deserializer::from_slice(&body);
-            let value = zone.within(|| serde_path_to_error::deserialize(&mut deserializer)).map_err(|error| {
-                // Before the syntax error, the parser may have found a property that is unknown or has a wrong value.
-                if let Err(error) = serde_json::from_slice::<IgnoredAny>(&body) {
-                    return ApiError::bad_request(format!("the body is not JSON: {error}"));
-                }
-                let path = error.path().to_string();
-                let location = if path == "." { "invalid body" } else { &path };
-                ApiError::bad_request(format!("{location}: {}", error.inner()))
-            })?;
-            deserializer.end().map_err(|error| ApiError::bad_request(format!("the body is not JSON: {error}")))?;
-            Ok(Self(value))
+            zone.within(|| parsed(&body)).map(Self)
         })
     }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // An empty body is the same as an empty object.
+    let body = if body.is_empty() { b"{}" } else { body };
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| refused(body, &error))?;
+    deserializer.end().map_err(|error| not_json(&error))?;
+    Ok(value)
+}
+
+fn refused(body: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    // Before the syntax error, the parser may have found a property that is unknown or has a wrong value.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        return not_json(&error);
+    }
+    let path = error.path().to_string();
+    let location = if path == "." { "invalid body" } else { &path };
+    ApiError::bad_request(format!("{location}: {}", error.inner()))
+}
+
+fn not_json(error: &serde_json::Error) -> ApiError {
+    ApiError::bad_request(format!("the body is not JSON: {error}"))
 }
 
 /// Accepts JSON under its own type, without a type, and under the type that `curl -d` always sends.

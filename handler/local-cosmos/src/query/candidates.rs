@@ -14,6 +14,62 @@ use crate::store::{Contents, Entry, SortOrder};
 /// Containers with fewer items need no index.
 const MIN_INDEXED_ITEMS: usize = 200;
 
+/// The most items that are selected by their values and then sorted.
+const MAX_SELECTED_ITEMS: usize = 256;
+
+/// The values of a property to which a sorted query of one partition key limits the items. If few items have them, this is less work than
+/// to look at the items in their order until enough are found.
+#[derive(Debug)]
+pub(super) struct Selection {
+    path: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Selection {
+    /// The first property with such values that is no part of the key.
+    pub(super) fn of(query: &Query, sorting: &Sorting, container: &Container) -> Option<Self> {
+        if !sorting.is_by_key {
+            return None;
+        }
+        let (key, computed) = (container.key(), container.computed_properties());
+        query.conditions().into_iter().find_map(|condition| match condition.values {
+            Values::Equal(values)
+                if key.paths.iter().all(|path| path.segments() != condition.path)
+                    && computed.iter().all(|property| condition.path[0] != property.name()) =>
+            {
+                Some(Self { path: condition.path, values })
+            }
+            _ => None,
+        })
+    }
+
+    /// Makes the index if the container has none and is large.
+    pub(super) fn prepare(&self, container: &Container) {
+        prepare(container, &self.path, true);
+    }
+
+    /// The items with these values; `None` without an index, and if there are many.
+    pub(super) fn scan<'c>(
+        &self,
+        contents: &'c Contents,
+        range: &KeyRange,
+    ) -> Option<Box<dyn Iterator<Item = &'c Arc<Entry>> + 'c>> {
+        let found = contents.with_values(&range.min, &self.path, &self.values, MAX_SELECTED_ITEMS)?;
+        Some(Box::new(found.into_iter()))
+    }
+}
+
+/// Makes an index of a property if the container has none and is large.
+fn prepare(container: &Container, path: &[String], is_by_key: bool) {
+    let is_missing = {
+        let contents = container.store().read();
+        contents.len() >= MIN_INDEXED_ITEMS && !contents.has_sort_index(path, is_by_key)
+    };
+    if is_missing {
+        container.store().write().add_sort_index(path, is_by_key);
+    }
+}
+
 /// The order in which an index has the items of a query.
 #[derive(Debug)]
 pub(super) struct Sorting {
@@ -42,13 +98,7 @@ impl Sorting {
 
     /// Makes the index if the container has none and is large.
     pub(super) fn prepare(&self, container: &Container) {
-        let is_missing = {
-            let contents = container.store().read();
-            contents.len() >= MIN_INDEXED_ITEMS && !contents.has_sort_index(&self.path, self.is_by_key)
-        };
-        if is_missing {
-            container.store().write().add_sort_index(&self.path, self.is_by_key);
-        }
+        prepare(container, &self.path, self.is_by_key);
     }
 
     /// The items in this order, without those before the page; `None` without an index.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use query_engine::{Document, Page, PageRequest, Query, Resume};
 use serde_json::{Value, json};
 
-use super::candidates::{self, Sorting};
+use super::candidates::{self, Selection, Sorting};
 use super::index_check;
 use super::plan::{only_range, plan};
 use super::query_metrics::QueryMetrics;
@@ -49,6 +49,10 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     if let Some(sorting) = &sorting {
         sorting.prepare(container);
     }
+    let selection = sorting.as_ref().and_then(|sorting| Selection::of(&query, sorting, container));
+    if let Some(selection) = &selection {
+        selection.prepare(container);
+    }
     let contents = container.store().read();
     let partitions: Vec<_> = contents.overlapping(&range).map(|(_, partition)| partition).collect();
     if let [partition] = partitions.as_slice()
@@ -56,7 +60,7 @@ fn answer(container: &Container, incoming: &Incoming, refuses_unindexed: bool) -
     {
         return Err(refusal);
     }
-    let scan = Scan { range, query, body, sorting, loaded_bytes: Cell::new(0) };
+    let scan = Scan { range, query, body, sorting, selection, loaded_bytes: Cell::new(0) };
     let page = run(container, &contents, &scan, incoming)?;
     let is_indexed = index_check::check(container.id(), &container.index_policy(), &scan.query, true).is_ok();
     // The service loads the documents that its index selects.
@@ -162,6 +166,7 @@ struct Scan {
     query: Query,
     body: QueryBody,
     sorting: Option<Sorting>,
+    selection: Option<Selection>,
     /// The bytes of the documents that were read.
     loaded_bytes: Cell<usize>,
 }
@@ -182,9 +187,11 @@ fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incom
     let after = resume.as_ref().and_then(Resume::scan_from).map_or(0, |position| position.saturating_sub(1));
     let asked: Option<usize> = incoming.header("x-ms-max-item-count").and_then(|count| count.trim().parse().ok());
     let computed = container.computed_properties();
+    let selected = scan.selection.as_ref().and_then(|selection| selection.scan(contents, &scan.range));
     let sorted = scan
         .sorting
         .as_ref()
+        .filter(|_| selected.is_none())
         .and_then(|sorting| sorting.scan(contents, &scan.range, &scan.query, resume.as_ref(), &scan.body));
     let prefilter = scan.query.prefilter(&computed);
     let reads_values = scan.query.reads_values();
@@ -196,7 +203,8 @@ fn run(container: &Container, contents: &Contents, scan: &Scan, incoming: &Incom
         is_sorted: sorted.is_some(),
         computed: &computed,
     };
-    let entries = sorted.unwrap_or_else(|| candidates::scan(container, contents, &scan.range, &scan.query, after));
+    let entries =
+        selected.or(sorted).unwrap_or_else(|| candidates::scan(container, contents, &scan.range, &scan.query, after));
     let mut documents = entries.filter_map(|entry| {
         scan.loaded_bytes.set(scan.loaded_bytes.get() + entry.body.len());
         if !std::str::from_utf8(&entry.body).is_ok_and(|text| prefilter.allows(text)) {

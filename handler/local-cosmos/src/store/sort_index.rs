@@ -98,6 +98,17 @@ impl SortIndex {
         Some(Box::new(self.rows.range(bounds).map(|row| row.2)))
     }
 
+    /// The numbers of the items of a key with a value. `None` for an array or object.
+    pub(super) fn equal<'i>(
+        &'i self,
+        key: &EffectiveKey,
+        value: &Value,
+    ) -> Option<impl Iterator<Item = u64> + use<'i>> {
+        let bytes: Box<[u8]> = ordered_bytes(Some(value))?.into();
+        let bounds = (key.clone(), bytes.clone(), 0)..=(key.clone(), bytes, u64::MAX);
+        Some(self.rows.range(bounds).map(|row| row.2))
+    }
+
     fn row(&self, entry: &Entry, item: &Value) -> Option<Row> {
         let value = self.path.iter().try_fold(item, |value, name| value.as_object()?.get(name));
         let key = if self.is_by_key { entry.epk.clone() } else { EffectiveKey::smallest() };

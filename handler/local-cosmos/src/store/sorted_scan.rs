@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::contents::Contents;
 use super::entry::Entry;
 use super::partition::Partition;
 use super::sort_index::{SortIndex, SortOrder};
-use crate::partition_key::KeyRange;
+use crate::partition_key::{EffectiveKey, KeyRange};
 
 /// The most indexes of a container. Each is kept with every write, and needs memory for every item.
 pub(super) const MAX_SORT_INDEXES: usize = 8;
@@ -48,6 +50,30 @@ impl Contents {
         let entries =
             numbers.filter_map(move |number| partitions.iter().find_map(|partition| partition.by_number(number)));
         Some(Box::new(entries.filter(move |entry| range.contains(&entry.epk))))
+    }
+
+    /// The items of one partition key that have one of these values of a property, by their numbers. `None` if no index has them, and if
+    /// there are more than `most`.
+    pub(crate) fn with_values<'c>(
+        &'c self,
+        key: &EffectiveKey,
+        path: &[String],
+        values: &[Value],
+        most: usize,
+    ) -> Option<Vec<&'c Arc<Entry>>> {
+        let index = self.sort_indexes.iter().find(|index| index.is_for(path, true))?;
+        index.mark_used();
+        let mut numbers = Vec::new();
+        for value in values {
+            numbers.extend(index.equal(key, value)?.take(most + 1));
+        }
+        if numbers.len() > most {
+            return None;
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        let partition = self.partition_of(key);
+        Some(numbers.into_iter().filter_map(|number| partition.by_number(number)).collect())
     }
 }
 

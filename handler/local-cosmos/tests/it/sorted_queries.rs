@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-const ITEMS: u64 = 260;
-const ROUNDS: usize = 5;
+const ITEMS: u64 = 700;
+const ROUNDS: usize = 4;
 const WRITES: usize = 120;
 const PAGE: &str = "37";
 
@@ -29,11 +29,23 @@ fn values() -> Vec<Option<Value>> {
     [None].into_iter().chain(defined.map(Some)).collect()
 }
 
+/// The kind of the item with this id: one of seven.
+fn kind(id: &str) -> Value {
+    let number: u64 = id.parse().expect("a number");
+    [json!("a"), json!(null), json!(2.5), json!(["a"]), json!(false), json!("b"), json!({"a": 1})][number as usize % 7]
+        .clone()
+}
+
+/// No filter, a filter that few items of a key meet, and one that many do.
+fn filters() -> [Option<Vec<Value>>; 3] {
+    [None, Some(vec![json!("a"), json!(2.5), json!(7)]), Some((0..6).map(|number| kind(&number.to_string())).collect())]
+}
+
 /// The place of the value of each item in the order, by key and id.
 type Model = BTreeMap<(String, String), usize>;
 
 async fn put(scene: &Scene, model: &mut Model, name: (String, String), rank: usize) {
-    let mut item = json!({"id": name.1, "pk": name.0});
+    let mut item = json!({"id": name.1, "pk": name.0, "kind": kind(&name.1)});
     if let Some(value) = &values()[rank] {
         item["n"] = value.clone();
     }
@@ -44,13 +56,22 @@ async fn put(scene: &Scene, model: &mut Model, name: (String, String), rank: usi
     model.insert(name, rank);
 }
 
-async fn assert_sorted(scene: &Scene, model: &Model, key: Option<&str>, order: &str) {
+async fn assert_sorted(scene: &Scene, model: &Model, key: Option<&str>, order: &str, kinds: Option<&[Value]>) {
     let header = key.map(|key| json!([key]).to_string());
     let scope = match &header {
         Some(header) => ("x-ms-documentdb-partitionkey", header.as_str()),
         None => ("x-ms-documentdb-partitionkeyrangeid", "0"),
     };
-    let query = json!({"query": format!("SELECT c.pk, c.id FROM c ORDER BY c.n {order}")}).to_string();
+    let parameters: Vec<Value> = kinds
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+        .map(|(number, kind)| json!({"name": format!("@{number}"), "value": kind}))
+        .collect();
+    let names: Vec<&str> = parameters.iter().filter_map(|parameter| parameter["name"].as_str()).collect();
+    let filter = kinds.map(|_| format!("WHERE c.kind IN ({})", names.join(", "))).unwrap_or_default();
+    let text = format!("SELECT c.pk, c.id FROM c {filter} ORDER BY c.n {order}");
+    let query = json!({"query": text, "parameters": parameters}).to_string();
     let (mut found, mut continuation) = (Vec::new(), None::<String>);
     loop {
         let mut headers = vec![scope, ("x-ms-documentdb-isquery", "true"), ("x-ms-max-item-count", PAGE)];
@@ -69,11 +90,15 @@ async fn assert_sorted(scene: &Scene, model: &Model, key: Option<&str>, order: &
     if order == "DESC" {
         ranks.reverse();
     }
-    assert!(ranks.is_sorted(), "{key:?} {order}: {ranks:?}");
+    assert!(ranks.is_sorted(), "{key:?} {order} {kinds:?}: {ranks:?}");
     let mut sorted = names;
     sorted.sort();
-    let expected: Vec<_> = model.keys().filter(|(pk, _)| key.is_none_or(|key| key == pk)).cloned().collect();
-    assert_eq!(sorted, expected, "{key:?} {order}: each item once");
+    let is_expected = |(pk, id): &&(String, String)| {
+        key.is_none_or(|key| key == pk) && kinds.is_none_or(|kinds| kinds.contains(&kind(id)))
+    };
+    let expected: Vec<_> = model.keys().filter(is_expected).cloned().collect();
+    assert!(expected.len() > 20, "{key:?} {kinds:?}: {} items", expected.len());
+    assert_eq!(sorted, expected, "{key:?} {order} {kinds:?}: each item once");
 }
 
 #[tokio::test]
@@ -88,12 +113,12 @@ async fn each_item_is_in_a_sort_once_and_in_its_place_while_items_are_written() 
     }
     for _ in 0..ROUNDS {
         for key in [None, Some("key-0")] {
-            for order in ["ASC", "DESC"] {
-                assert_sorted(&scene, &model, key, order).await;
+            for (order, kinds) in ["ASC", "DESC"].into_iter().flat_map(|order| filters().map(|kinds| (order, kinds))) {
+                assert_sorted(&scene, &model, key, order, kinds.as_deref()).await;
             }
         }
         for _ in 0..WRITES {
-            let number = numbers.below(ITEMS + 20);
+            let number = numbers.below(ITEMS + 40);
             let name = (format!("key-{}", number % 2), number.to_string());
             if numbers.below(3) > 0 {
                 put(&scene, &mut model, name, numbers.below(ranks) as usize).await;
