@@ -3,12 +3,32 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ContainerProperties, PropertyPath, TimeToLive};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::key_path::KeyPath;
+
+/// Reads the definition of a container. `action` says what for.
+///
+/// It is boxed, and reads a `Value` first, because the code that reads the properties of the SDK is large: each crate, and each form of JSON,
+/// would have its own.
+pub(crate) fn read_properties<'c>(
+    client: &'c ContainerClient,
+    action: &'c str,
+) -> BoxFuture<'c, Result<ContainerProperties, Error>> {
+    async move {
+        let read = client.read(None).await.and_then(|response| Ok(response.into_body().into_single::<Value>()?));
+        let properties = read.map_err(|error| Error::from_sdk(action.to_owned(), error))?;
+        serde_json::from_value(properties).map_err(|error| Error::corrupt(action.to_owned(), error))
+    }
+    .boxed()
+}
 
 /// The parts of a container's definition that this program uses.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::account::Account;
 use crate::container::Container;
-use crate::definition::{Definition, Staleness};
+use crate::definition::{Definition, Staleness, read_properties};
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::meter::Meter;
@@ -178,8 +178,8 @@ impl LazyContainer {
     }
 
     async fn read(&self) -> Result<(ContainerClient, Gateway, Definition), Error> {
-        let failed =
-            |error| Error::from_sdk(format!("opening container {} of database {}", self.name, self.database), error);
+        let action = format!("opening container {} of database {}", self.name, self.database);
+        let failed = |error| Error::from_sdk(action.clone(), error);
         // A name is a segment of every path: another text could be the path of another container.
         let valid = |name: &str| {
             name.parse::<ResourceName>().map(String::from).map_err(|error| {
@@ -193,9 +193,7 @@ impl LazyContainer {
         let account = self.account.client().await?;
         let database = account.sdk().database_client(database);
         let mut client = Box::pin(database.container_client(name.clone(), None)).await.map_err(failed)?;
-        let properties =
-            Box::pin(client.read(None)).await.and_then(|response| response.into_model()).map_err(failed)?;
-        let definition = Definition::of(&properties)?;
+        let definition = Definition::of(&read_properties(&client, &action).await?)?;
         if self.known().is_some_and(|known| known.definition.resource_id != definition.resource_id) {
             // A client of the SDK addresses the container that had the name when the client was made.
             client = Box::pin(database.container_client(name, None)).await.map_err(failed)?;

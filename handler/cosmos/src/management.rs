@@ -8,7 +8,7 @@ use azure_data_cosmos::models::{
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::definition::Indexes;
+use crate::definition::{Indexes, read_properties};
 use crate::error::Error;
 use crate::key_path::KeyPath;
 use crate::resource_name::{InvalidName, ResourceName};
@@ -148,11 +148,11 @@ impl IndexUpdate {
     ) -> Result<Option<Self>, Error> {
         valid(database)?;
         valid(container)?;
-        let failed = |error| Error::from_sdk(format!("reading container {container} of database {database}"), error);
+        let action = format!("reading container {container} of database {database}");
+        let failed = |error| Error::from_sdk(action.clone(), error);
         let database_client = account.client().await?.sdk().database_client(database.to_owned());
         let client = Box::pin(database_client.container_client(container.to_owned(), None)).await.map_err(failed)?;
-        let read = Box::pin(client.read(None)).await.and_then(|response| response.into_model());
-        let mut properties: ContainerProperties = read.map_err(failed)?;
+        let mut properties = read_properties(&client, &action).await?;
         let indexes = Indexes::of(&properties);
         let added: Vec<String> = indexes.missing(&index.indexed_paths).into_iter().cloned().collect();
         let Some(policy) = properties.indexing_policy.take().filter(|_| !added.is_empty()) else { return Ok(None) };

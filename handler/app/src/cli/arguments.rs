@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use changefeed_history::TimeZone;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+#[cfg(feature = "local")]
 use clap_complete::Shell;
 
 use super::backup::BackupCommand;
@@ -163,6 +164,7 @@ pub enum Command {
     /// Change the change feed mode of the capture without missing a change; says which step is next
     SwitchMode(SwitchModeArguments),
     /// Print the completions of a shell
+    #[cfg(feature = "local")]
     #[command(
         after_help = "Example:\n  changefeed completions bash > ~/.local/share/bash-completion/completions/changefeed"
     )]
@@ -171,6 +173,7 @@ pub enum Command {
         shell: Shell,
     },
     /// Write a manual page for each command into a folder
+    #[cfg(feature = "local")]
     #[command(after_help = "Example:\n  changefeed manual ~/.local/share/man/man1")]
     Manual {
         /// Folder; it is created if it does not exist
@@ -182,7 +185,7 @@ impl Command {
     /// Whether the command only reads, so that it ends when its output is closed.
     pub fn only_reads(&self) -> bool {
         match self {
-            Self::History(_) | Self::Query(_) | Self::Status(_) | Self::Doctor(_) | Self::Completions { .. } => true,
+            Self::History(_) | Self::Query(_) | Self::Status(_) | Self::Doctor(_) => true,
             Self::Restore(command) => command.only_reads(),
             Self::Backup(command) => command.only_reads(),
             Self::DeadLetters(command) => command.only_reads(),
@@ -192,9 +195,11 @@ impl Command {
             Self::Erase(arguments) => arguments.only_reads(),
             Self::Rehome(arguments) => arguments.only_reads(),
             #[cfg(feature = "local")]
-            Self::Local(_) => false,
+            Self::Completions { .. } => true,
+            #[cfg(feature = "local")]
+            Self::Local(_) | Self::Manual { .. } => false,
             Self::Serve(_) | Self::Process(_) | Self::Provision(_) | Self::Populate(_) | Self::Truncate(_) => false,
-            Self::Retention(_) | Self::SwitchMode(_) | Self::Manual { .. } => false,
+            Self::Retention(_) | Self::SwitchMode(_) => false,
         }
     }
 }

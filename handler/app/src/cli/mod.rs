@@ -30,6 +30,7 @@ mod process;
 mod progress;
 mod provision;
 mod query;
+#[cfg(feature = "local")]
 mod reference;
 mod rehome;
 mod requester_arguments;
@@ -138,7 +139,9 @@ async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
         Command::Doctor(output) => doctor::run(&service()?, &output).await,
         Command::Leases(leases) => leases::run(&service()?, &leases).await,
         Command::SwitchMode(switch) => switch_mode::run(&service()?, &switch).await,
+        #[cfg(feature = "local")]
         Command::Completions { shell } => reference::completions(shell),
+        #[cfg(feature = "local")]
         Command::Manual { folder } => reference::manual(&folder),
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /api/openapi.json` and `GET /api`.
 
+use std::sync::LazyLock;
+
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, CONTENT_TYPE};
 use actix_web::web::Header;
@@ -8,8 +10,11 @@ use serde_json::Value;
 use super::index::Index;
 use crate::http::{ApiError, FixedErrors, NoQuery};
 
-/// The description of the API, which a test makes from the descriptions of the functions.
-const DOCUMENT: &str = include_str!("../../../../docs/reference/openapi.json");
+/// The description of the API, `docs/reference/openapi.json`. A test makes it from the descriptions of the functions.
+static DOCUMENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.zst"));
+    zstd::decode_all(packed.as_slice()).unwrap_or_default()
+});
 
 /// This document: OpenAPI 3.1.
 #[utoipa::path(
@@ -21,7 +26,7 @@ const DOCUMENT: &str = include_str!("../../../../docs/reference/openapi.json");
     security(())
 )]
 pub async fn openapi(_: NoQuery) -> Result<HttpResponse, ApiError> {
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(DOCUMENT))
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(DOCUMENT.as_slice()))
 }
 
 /// What the API has, as HTML, as text or as JSON: whichever the client prefers.
@@ -45,7 +50,7 @@ pub async fn index(_: NoQuery, accept: Option<Header<Accept>>) -> Result<HttpRes
 }
 
 fn parsed() -> Value {
-    serde_json::from_str(DOCUMENT).unwrap_or_default()
+    serde_json::from_slice(&DOCUMENT).unwrap_or_default()
 }
 
 #[cfg(test)]
