@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::web::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::batches::Documents;
 
@@ -38,9 +38,10 @@ pub(crate) fn stored(
     }
     let query: Query = serde_json::from_slice(body).ok()?;
     let numbers = query.parameters.iter().filter_map(|parameter| number_of(parameter.value.as_str()?));
-    let row = |document: Value| json!([[document["id"], {"k": document["pk"]}], document]);
-    let rows: Vec<Value> = numbers.map(|number| row(documents.change(number))).collect();
-    Some(json!({"_rid": "", "_count": rows.len(), "Documents": rows}).to_string())
+    // As text, because the sink must cost less than what is measured.
+    let row = |document: Value| format!("[[{},{{\"k\":{}}}],{document}]", document["id"], document["pk"]);
+    let rows: Vec<String> = numbers.map(|number| row(documents.change(number))).collect();
+    Some(format!("{{\"_rid\":\"\",\"_count\":{},\"Documents\":[{}]}}", rows.len(), rows.join(",")))
 }
 
 fn number_of(id: &str) -> Option<usize> {

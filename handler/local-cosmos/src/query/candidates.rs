@@ -116,19 +116,24 @@ impl Sorting {
             (None, Some(filter)) => {
                 filter.value.first().map(|value| Some(value).filter(|value| **value != Value::Array(Vec::new())))
             }
-            _ => conditions.iter().find_map(|condition| self.start(condition)).map(Some),
+            _ => conditions.iter().find_map(|condition| self.bounds(condition).0).map(Some),
         };
-        let order = SortOrder { path: &self.path, is_by_key: self.is_by_key, from, is_descending: self.is_descending };
+        let to = conditions.iter().find_map(|condition| self.bounds(condition).1);
+        let order =
+            SortOrder { path: &self.path, is_by_key: self.is_by_key, from, to, is_descending: self.is_descending };
         contents.scan_sorted(range, &order)
     }
 
-    /// The value at which a condition lets the scan start.
-    fn start<'v>(&self, condition: &'v Condition) -> Option<&'v Value> {
-        let Values::Range(low, high) = &condition.values else { return None };
-        let bound = if self.is_descending { high } else { low };
-        match bound {
-            Bound::Included(value) | Bound::Excluded(value) if condition.path == self.path => Some(value),
-            _ => None,
+    /// The values at which a condition lets the scan start and end.
+    fn bounds<'v>(&self, condition: &'v Condition) -> (Option<&'v Value>, Option<&'v Value>) {
+        let value = |bound: &'v Bound<Value>| match bound {
+            Bound::Included(value) | Bound::Excluded(value) => Some(value),
+            Bound::Unbounded => None,
+        };
+        match &condition.values {
+            Values::Range(low, high) if condition.path == self.path && self.is_descending => (value(high), value(low)),
+            Values::Range(low, high) if condition.path == self.path => (value(low), value(high)),
+            _ => (None, None),
         }
     }
 }

@@ -3,7 +3,6 @@
 //! An index is made when a query needs it, and then kept with every write.
 
 use std::collections::BTreeSet;
-use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
@@ -31,6 +30,8 @@ pub(crate) struct SortOrder<'o> {
     pub is_by_key: bool,
     /// The value to start at, which can be undefined.
     pub from: Option<Option<&'o Value>>,
+    /// The last value.
+    pub to: Option<&'o Value>,
     pub is_descending: bool,
 }
 
@@ -75,27 +76,23 @@ impl SortIndex {
     }
 
     /// The numbers of the items with keys of a range, those with equal values by their numbers. With `from`, items before that value
-    /// are left out. By key, the range is one key; otherwise the caller selects the items of the range.
+    /// are left out, and with `to` those after that one. By key, the range is one key; otherwise the caller selects the items of the range.
     pub(super) fn numbers<'i>(
         &'i self,
         range: &KeyRange,
-        from: Option<Option<&Value>>,
-        is_descending: bool,
+        order: &SortOrder<'_>,
     ) -> Option<Box<dyn Iterator<Item = u64> + 'i>> {
         let key = if self.is_by_key { range.min.clone() } else { EffectiveKey::smallest() };
-        let end = (key.next(), Box::default(), 0);
-        let first = match from {
-            Some(value) => ordered_bytes(value)?,
-            None if is_descending => vec![u8::MAX],
-            None => Vec::new(),
-        };
-        if is_descending {
-            let bounds =
-                (Bound::Included((key.clone(), Box::default(), 0)), Bound::Included((key, first.into(), u64::MAX)));
-            return Some(Box::new(self.rows.range(bounds).rev().map(|row| row.2)));
+        let first = order.from.map(ordered_bytes);
+        let last = order.to.map(|value| ordered_bytes(Some(value)));
+        let (low, high) = if order.is_descending { (last, first) } else { (first, last) };
+        let low = low.unwrap_or(Some(Vec::new()))?;
+        let high = high.unwrap_or(Some(vec![u8::MAX]))?;
+        if low > high {
+            return Some(Box::new(std::iter::empty()));
         }
-        let bounds = (Bound::Included((key, first.into(), 0)), Bound::Excluded(end));
-        Some(Box::new(self.rows.range(bounds).map(|row| row.2)))
+        let rows = self.rows.range((key.clone(), low.into(), 0)..=(key, high.into(), u64::MAX)).map(|row| row.2);
+        Some(if order.is_descending { Box::new(rows.rev()) } else { Box::new(rows) })
     }
 
     /// The numbers of the items of a key with a value. `None` for an array or object.

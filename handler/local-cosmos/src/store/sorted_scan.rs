@@ -36,7 +36,7 @@ impl Contents {
     }
 
     /// The items of a part of the key space in the order of a property, those with equal values by their numbers in the same direction. With
-    /// `from`, items before that value are left out. `None` if no index has them.
+    /// `from`, items before that value are left out, and with `to` those after that one. `None` if no index has them.
     pub(crate) fn scan_sorted<'c>(
         &'c self,
         range: &KeyRange,
@@ -44,7 +44,7 @@ impl Contents {
     ) -> Option<Box<dyn Iterator<Item = &'c Arc<Entry>> + 'c>> {
         let index = self.sort_indexes.iter().find(|index| index.is_for(order.path, order.is_by_key))?;
         index.mark_used();
-        let numbers = index.is_usable().then(|| index.numbers(range, order.from, order.is_descending))??;
+        let numbers = index.is_usable().then(|| index.numbers(range, order))??;
         let partitions: Vec<&Partition> = self.overlapping(range).map(|(_, partition)| partition).collect();
         let range = range.clone();
         let entries =
@@ -96,7 +96,7 @@ mod tests {
         }
         // All but the second are used again.
         for number in (0..MAX_SORT_INDEXES).filter(|number| *number != 1) {
-            let order = SortOrder { path: &path(number), is_by_key: false, from: None, is_descending: false };
+            let order = SortOrder { path: &path(number), is_by_key: false, from: None, to: None, is_descending: false };
             assert!(store.read().scan_sorted(&KeyRange::all(), &order).is_some());
         }
         store.write().add_sort_index(&path(MAX_SORT_INDEXES), false);

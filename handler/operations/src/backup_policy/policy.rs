@@ -4,7 +4,8 @@ use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Error, ErrorKind};
 use changefeed_history::TimeZone;
 use changefeed_jobs::check_budget;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::interval::{Interval, TimeOfDay};
@@ -24,7 +25,7 @@ const MAX_KEPT: u32 = 10_000;
 
 /// When backups of the live documents are taken, where they are stored, and which of them are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackupPolicy {
     /// The location below which each backup has a folder: the path of a folder, or a URL of blobs without a SAS.
     pub to: String,
@@ -61,13 +62,13 @@ pub struct BackupPolicy {
     /// Who set it, for the record of each backup.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub requested_by: Option<String>,
-    /// Other fields. No request may have any. A stored policy has them if a later version of this program has set it: its backups are taken,
-    /// and nothing is deleted by it, because a field may say that more is kept.
-    #[serde(flatten)]
+    /// Other fields of a stored policy, which a later version of this program has set. Its backups are taken, and nothing is deleted by it,
+    /// because a field may say that more is kept.
+    #[serde(flatten, skip_deserializing)]
     pub unknown: Map<String, Value>,
 }
 
-/// The fields of a policy, for messages.
+/// The fields of a policy that this version knows.
 const FIELDS: [&str; 12] = [
     "to",
     "every",
@@ -88,11 +89,17 @@ fn invalid(message: impl Into<String>) -> Error {
 }
 
 impl BackupPolicy {
+    /// Reads a stored policy.
+    pub(super) fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut known = Map::deserialize(deserializer)?;
+        let names: Vec<String> = known.keys().filter(|name| !FIELDS.contains(&name.as_str())).cloned().collect();
+        let unknown = names.into_iter().filter_map(|name| known.remove_entry(&name)).collect();
+        let policy: Self = serde_json::from_value(known.into()).map_err(D::Error::custom)?;
+        Ok(Self { unknown, ..policy })
+    }
+
     /// The policy with its defaults, after it was checked. Nothing is sent.
     pub(super) fn checked(self, access: &LocationAccess, zone: &TimeZone) -> Result<Self, Error> {
-        if let Some(name) = self.unknown.keys().next() {
-            return Err(invalid(format!("unknown field `{name}`; allowed are {}", FIELDS.join(", "))));
-        }
         let to = self.to.trim_end_matches('/').to_owned();
         access.open(&to).map_err(format_error)?;
         check_budget(self.ru_per_second).map_err(invalid)?;
@@ -208,7 +215,7 @@ mod tests {
     #[test]
     fn a_policy_of_a_later_version_is_stored_as_it_is_and_deletes_nothing() {
         let later = json!({"to": "/backups", "every": "1d", "keepDaily": 7, "keepYearly": 3});
-        let policy: BackupPolicy = serde_json::from_value(later.clone()).expect("a policy");
+        let policy = BackupPolicy::stored(later.clone()).expect("a policy");
         assert_eq!(json!(policy), later);
         let message = policy.prune_request().expect_err("refused").to_string();
         assert!(message.contains("does not know: keepYearly"), "{message}");
@@ -217,10 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn messages_name_each_field() {
+    fn each_field_is_known() {
         let all = json!({"to": "/backups", "every": "1d", "at": "02:00", "timeZone": "UTC", "fullEvery": "7d", "keepDaily": 1,
             "keepWeekly": 1, "keepMonthly": 1, "digests": true, "ruPerSecond": 100, "reason": "r", "requestedBy": "r"});
-        let policy: BackupPolicy = serde_json::from_value(all).expect("a policy");
+        let policy = BackupPolicy::stored(all).expect("a policy");
         assert!(policy.unknown.is_empty(), "{:?}", policy.unknown);
         let stored = json!(policy);
         assert_eq!(stored.as_object().expect("object").keys().collect::<Vec<_>>(), FIELDS);
@@ -242,7 +249,7 @@ mod tests {
             (json!({"ruPerSecond": 1}), "ruPerSecond"),
             (json!({"to": "https://a.blob.core.windows.net/c?sig=s3cret"}), "BACKUP_STORAGE"),
             (json!({"to": ""}), "empty"),
-            (json!({"colour": "red"}), "unknown field `colour`; allowed are to, every, at, timeZone"),
+            (json!({"colour": "red"}), "unknown field `colour`, expected one of `to`, `every`, `at`, `timeZone`"),
         ] {
             let mut policy = json!({"to": "/backups", "every": "1d"});
             policy.as_object_mut().expect("object").extend(change.as_object().expect("object").clone());

@@ -20,6 +20,7 @@ pub(super) struct PolicyRecord {
     pub id: String,
     /// Distinguishes it from the jobs in the same container.
     pub kind: String,
+    #[serde(deserialize_with = "BackupPolicy::stored")]
     pub policy: BackupPolicy,
     /// When it was set, RFC 3339 in UTC.
     pub set_at: String,
