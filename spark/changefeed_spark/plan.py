@@ -22,6 +22,7 @@ _PLANNED = T.StructType(
     + [T.StructField("saveParts", T.ArrayType(T.StringType()))]
 )
 _REWRITTEN = "date-time strings of this version may have been rewritten by the Functions host"
+_ERASED = "the document is erased"
 _MAY_BE_DELETED = "it may have been deleted before the target time: no delete is recorded, but it was missing later"
 
 
@@ -172,6 +173,21 @@ def _time(second):
     from datetime import datetime, timezone
 
     return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def without_erased(plan, erased):
+    """The plan, in which nothing is written or saved of erased documents, and which does not name them. Their rows stay, so that the other
+    documents stay on their pages."""
+    if not erased.hashes:
+        return plan
+    is_erased = F.udf(lambda key, document_id: erased.contains(names.key(json.loads(key)), document_id), T.BooleanType())
+    nameless = names.dumps({"id": "", "partitionKey": [], "action": "unknown", "message": _ERASED})
+    instead = {"action": F.lit("unknown"), "item": F.lit(nameless)}
+    nothing = {"document": F.lit(None).cast("string"), "save": F.lit(None).cast("string"), "saveParts": F.array().cast("array<string>")}
+    marked = plan.withColumn("isErased", is_erased("partitionKey", "id") & (F.col("action") != "unchanged"))
+    for name, value in {**instead, **nothing}.items():
+        marked = marked.withColumn(name, F.when(F.col("isErased"), value).otherwise(F.col(name)))
+    return marked.drop("isErased")
 
 
 def outcomes(plan, written, live_names, stamp):

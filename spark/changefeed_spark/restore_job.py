@@ -69,9 +69,8 @@ class Restore:
         head = json.loads(self.spark.read.text(f"{self.folder}/head").collect()[0][0])
         record = head["record"]
         stamp = plan.Stamp(record["id"], head["second"], self.id_field, self.at_field)
-        planned = not_erased(self.spark.read.parquet(f"{self.folder}/plan"), erased_documents(self.containers), "id")
-        listed = planned.where("action <> 'unchanged'").select("name", "item")
-        pages = job_records.pages(listed, record["id"], "planned", sum(head["counts"].values()))
+        planned = plan.without_erased(self.spark.read.parquet(f"{self.folder}/plan"), erased_documents(self.containers))
+        pages = job_records.pages(_listed(planned), record["id"], "planned", sum(head["counts"].values()))
         self._append("jobs", [record])
         if self._stored_record(record["id"])["state"] != "running":
             raise RuntimeError(f"restore {record['id']} has ended; plan another one, in another folder")
@@ -124,9 +123,7 @@ class Restore:
         self.containers.write("changes", removed.join(recorded, "id", "left_anti").select(raw.alias(frames.RAW)), "ItemAppend")
 
     def _finish_pages(self, done, restore_id, head):
-        planned_again = self.spark.read.parquet(f"{self.folder}/plan").where("action <> 'unchanged'").select("name")
-        items = done.select("name", "item").join(planned_again, "name", "left_semi")
-        pages = job_records.pages(items, restore_id, "done", sum(head["counts"].values()))
+        pages = job_records.pages(_listed(done), restore_id, "done", sum(head["counts"].values()))
         query = f"SELECT c.id, c._etag FROM c WHERE c.jobId = {json.dumps(restore_id)} AND c.kind = 'restore-items'"
         page = F.from_json(frames.RAW, "id string, _etag string").alias("page")
         etags = self.containers.read("jobs", query).select(page).select(F.col("page.id").alias("pageId"), F.col("page._etag").alias("etag"))
@@ -163,6 +160,11 @@ class Restore:
 
     def _now(self):
         return datetime.fromtimestamp(self.clock(), timezone.utc)
+
+
+def _listed(planned):
+    """What the pages list: not the documents that were as they should be, which may be nearly all of them."""
+    return planned.where("action <> 'unchanged'").select("name", "item")
 
 
 def _counts(planned):

@@ -17,7 +17,10 @@ from . import names, versions
 from .frames import order_of, readable
 
 COLUMNS = ["kind", "id", "partitionKey", "version", "message", "name"]
-_NO_MESSAGE = F.lit(None).cast("string").alias("message")
+
+
+def _no_message():
+    return F.lit(None).cast("string").alias("message")
 
 
 def not_erased(frame, erased, id_column):
@@ -42,7 +45,7 @@ def live_findings(live, found, now, grace):
         .otherwise("neverCaptured")
     )
     return joined.withColumn("kind", kind).where("kind IS NOT NULL").select(
-        "kind", "id", "partitionKey", "version", _NO_MESSAGE, "name"
+        "kind", "id", "partitionKey", "version", _no_message(), "name"
     )  # fmt: skip
 
 
@@ -76,7 +79,7 @@ def _gone(live, found):
 
 def _gone_findings(rows, kind):
     version, document_id = F.col("id").alias("version"), F.col("sourceId").alias("id")
-    return rows.select(kind.alias("kind"), document_id, "partitionKey", version, _NO_MESSAGE, "name")
+    return rows.select(kind.alias("kind"), document_id, "partitionKey", version, _no_message(), "name")
 
 
 def gone(live, found, now):
