@@ -116,7 +116,7 @@ def _plan(row, stamp, captured_at, default_ttl, actor_fields, delete_created_aft
             item["changes"] = shown
     if row["state"] == "version" and action not in ("unknown", "failed"):
         item["version"] = row["version"]
-    if live is not None and row["state"] != "unknown":
+    if live is not None and (row["state"] == "version" or action == "delete"):
         item["replacedVersion"] = row["savedAs"] or row["saveAs"] or row["liveVersion"]
         item["liveEtag"] = row["liveEtag"]
     if action in ("create", "replace"):
