@@ -37,6 +37,7 @@ def run(containers, folder, key_paths, *, grace=60, default_ttl=None, with_bodie
         live, found = about(suspicions.where("name IS NOT NULL"), paths, containers)
         if of_unreadable:
             found = found.unionByName(_unreadable(containers, suspicions)).dropDuplicates(["id", "partitionKey", "sourceId"])
+        live, found = stored(live, folder, "live-again"), stored(found, folder, "versions-again")
         again = verify.confirmed(suspicions, live, found, int(clock()), grace, default_ttl, with_bodies)
         findings = findings.unionByName(again)
     findings = stored(findings.unionByName(_unknown_identities(containers)), folder, "findings")
