@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timezone
 
 from azure.cosmos import CosmosClient
+from azure.cosmos.partition_key import NonePartitionKeyValue
 from azure.cosmos.exceptions import CosmosAccessConditionFailedError, CosmosResourceExistsError, CosmosResourceNotFoundError
 from azure.core import MatchConditions
 
@@ -62,8 +63,8 @@ def wait_for(what, condition, failure=lambda: None):
 class Endpoint:
     """Stands in for `connector.Containers`: the same methods, with the meaning that the connector documents for them."""
 
-    def __init__(self, spark, connection_string, database):
-        self.spark = spark
+    def __init__(self, spark, connection_string, database, paths):
+        self.spark, self.paths = spark, paths
         self.folder = tempfile.mkdtemp(prefix="items-", dir=os.environ["SPARK_WORK"])
         self.client = CosmosClient.from_connection_string(connection_string)
         self.database = self.client.get_database_client(database)
@@ -109,7 +110,8 @@ class Endpoint:
 
     def key_of(self, role, item):
         if role == "monitored":
-            return item["pk"]
+            components = [item.get(path[1:], NonePartitionKeyValue) for path in self.paths]
+            return components if len(components) > 1 else components[0]
         return [item["pk"], item["sourceId"]] if role == "changes" else item["id"]
 
     def put(self, document):

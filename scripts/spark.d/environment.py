@@ -1,10 +1,16 @@
 """What the tests share: a local Spark session, the embedded endpoint, a database of its own for each story, and folders."""
 
+import contextlib
 import functools
+import io
 import os
+import runpy
+import sys
 import tempfile
+from unittest import mock
 
 from azure.cosmos import CosmosClient, PartitionKey
+from changefeed_spark import settings
 from endpoint import Endpoint, Program
 from pyspark.sql import SparkSession
 
@@ -17,7 +23,7 @@ SEEDS = [int(seed) for seed in os.environ.get("SPARK_SEEDS", "1 2").split()]
 @functools.lru_cache(maxsize=1)
 def spark():
     builder = SparkSession.builder.master("local[2]").appName("changefeed-spark")
-    settings = {
+    options = {
         "spark.sql.shuffle.partitions": "4",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -28,7 +34,7 @@ def spark():
         "spark.driver.memory": "1g",
         "spark.log.level": "ERROR",
     }
-    for name, value in settings.items():
+    for name, value in options.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
@@ -40,11 +46,22 @@ def folder():
     return tempfile.mkdtemp(prefix="step-", dir=WORK)
 
 
-def database(name, default_ttl=None):
+def run_job(file, endpoint, *arguments):
+    """Runs a job as `spark-submit` does, except that its containers are those of the embedded endpoint. Returns what it has printed."""
+    output = io.StringIO()
+    command = [file, *arguments, "--partition-key", *endpoint.paths, "--default-ttl", "-1"]
+    with mock.patch.object(settings, "containers", lambda *_: endpoint), mock.patch.object(sys, "argv", command):
+        with contextlib.redirect_stdout(output):
+            runpy.run_path(f"spark/{file}", run_name="__main__")
+    return output.getvalue()
+
+
+def database(name, paths, default_ttl=-1):
     """A database with the containers of a history, and the program with its settings."""
     program = Program(EXECUTABLE, CONNECTION_STRING, name)
     client = CosmosClient.from_connection_string(CONNECTION_STRING)
     created = client.create_database(name)
-    created.create_container("events", PartitionKey("/pk"), default_ttl=default_ttl)
+    key = PartitionKey(paths[0]) if len(paths) == 1 else PartitionKey(paths, kind="MultiHash")
+    created.create_container("events", key, default_ttl=default_ttl)
     program.run("provision")
-    return Endpoint(spark(), CONNECTION_STRING, name), program
+    return Endpoint(spark(), CONNECTION_STRING, name, paths), program

@@ -10,21 +10,32 @@ import time
 class Story:
     """The documents of a monitored container, and what was done to them and to their history."""
 
-    def __init__(self, endpoint, program, seed, documents):
+    def __init__(self, endpoint, program, seed, documents, some_without_key=False):
+        """Documents have a key of the container that the endpoint names: `/pk`, or `/tenant` and `/pk`."""
         self.endpoint, self.program, self.random = endpoint, program, random.Random(seed)
         self.ids = [f"{self.random.choice(['doc', 'Ünï', 'a b', 'x'])}-{number}" for number in range(documents)]
-        self.taken = set()
+        self.taken, self.some_without_key = set(), some_without_key
 
     def document(self, document_id, **fields):
-        document = {"id": document_id, "pk": self.key_of(document_id), "n": self.random.randrange(1000), "x": self.random.random() * 1e6}
+        document = {"id": document_id, **self.key_fields(document_id), "n": self.random.randrange(1000), "x": self.random.random() * 1e6}
         document["names"] = [self.random.choice(["Ä", "\U0001f600", "plain", '"q"']) for _ in range(self.random.randrange(4))]
         document["nested"] = {"whole": 1.0, "null": None, "flag": True, "large": 2**53 + self.random.randrange(9)}
         return {**document, **fields}
 
-    def key_of(self, document_id):
-        """Keys of every kind; it follows from the id."""
+    def key_fields(self, document_id):
+        """The properties of the key, of every kind; they follow from the id."""
         number = sum(document_id.encode())
-        return ["key", 7, 2.5, True, None, "Käse", 1e20, f"k{number}"][number % 8]
+        values = ["key", 7, 2.5, True, None, "Käse", 1e20, f"k{number}"]
+        pk = {} if number % 9 == 8 and self.some_without_key else {"pk": values[number % 8]}
+        return {"tenant": f"tenant {number % 3}", **pk}
+
+    def key_of(self, document_id):
+        """The partition key as the array of its components."""
+        fields = self.key_fields(document_id)
+        return [fields.get(path[1:], {}) for path in self.endpoint.paths]
+
+    def delete(self, document_id):
+        self.endpoint.delete("monitored", {"id": document_id, **self.key_fields(document_id)})
 
     def noise(self, count):
         """A text that hardly gets smaller when it is compressed."""

@@ -9,10 +9,9 @@ from changefeed_spark.names import canonical
 from changefeed_spark.plan import MAX_RECORDED_CHANGES
 from changefeed_spark.restore_job import Restore
 from changefeed_spark.versions import plain_id
-from environment import SEEDS, database, folder, spark
+from environment import SEEDS, database, folder, run_job, spark
 from story import Story, next_second
 
-PATHS = ["/pk"]
 STAMP = ("restore_id", "restored_at")
 
 
@@ -24,7 +23,7 @@ class Interrupting:
     """Containers whose writes are interrupted after some items."""
 
     def __init__(self, endpoint, after):
-        self.endpoint, self.left, self.spark = endpoint, after, endpoint.spark
+        self.endpoint, self.left, self.spark, self.paths = endpoint, after, endpoint.spark, endpoint.paths
 
     def read(self, role, query="SELECT * FROM c"):
         return self.endpoint.read(role, query)
@@ -42,7 +41,7 @@ def contents(endpoint):
     found = {}
     for item in endpoint.items("monitored"):
         content = {name: value for name, value in names.without_system_properties(item).items() if name not in STAMP}
-        found[(item["id"], canonical(item.get("pk")))] = canonical(content)
+        found[(item["id"], canonical(names.key_of(item, [names.parse_key_path(path) for path in endpoint.paths])))] = canonical(content)
     return found
 
 
@@ -66,7 +65,7 @@ class RestoreWithSpark(unittest.TestCase):
     maxDiff = None
 
     def restore(self, endpoint, where=None):
-        return Restore(endpoint, where or folder(), PATHS, default_ttl=-1)
+        return Restore(endpoint, where or folder(), endpoint.paths, default_ttl=-1)
 
     def plan_of_program(self, program, before, *arguments):
         report = program.json("restore", "run", "--before", str(before), "--dry-run", "--all", *arguments, allowed=(0, 3, 4, 5))
@@ -78,7 +77,7 @@ class RestoreWithSpark(unittest.TestCase):
                 self.story(seed)
 
     def story(self, seed):
-        endpoint, program = database(f"restore{seed}", default_ttl=-1)
+        endpoint, program = database(f"restore{seed}", ["/tenant", "/pk"] if seed % 2 else ["/pk"])
         story = Story(endpoint, program, seed, documents=70)
         names_of = story.random.sample(story.ids, 50)
         large, *others = names_of
@@ -87,7 +86,7 @@ class RestoreWithSpark(unittest.TestCase):
         story.capture()
         lost = others[:4]
         for name in lost:
-            endpoint.delete("monitored", {"id": name, "pk": story.key_of(name)})
+            story.delete(name)
         program.run("verify", "--repair", "--yes", "--grace-seconds", "0", allowed=(0, 3))
         next_second(time.time())
         before = int(time.time())
@@ -101,7 +100,7 @@ class RestoreWithSpark(unittest.TestCase):
         story.capture()
         story.write(wrong[8:] + story.random.sample([name for name in story.ids if name not in names_of], 5))
         for name in deleted:
-            endpoint.delete("monitored", {"id": name, "pk": story.key_of(name)})
+            story.delete(name)
         inexact = wrong[0]
         endpoint.replace("changes", {**story.record_of(inexact), "exact": False})
         bad = contents(endpoint)
@@ -129,7 +128,10 @@ class RestoreWithSpark(unittest.TestCase):
             {name: count for name, count in record["counts"].items() if count},
             {"create": 6, "replace": 16, "delete": 2, "conflict": 1, "unknown": 5, "unchanged": record["counts"]["unchanged"]},
         )
-        key = lambda name: (name, canonical(story.key_of(name)))  # noqa: E731
+
+        def key(name):
+            return name, canonical(story.key_of(name))
+
         expected = {**good, **{name: value for name, value in bad.items() if name not in good and name[0] not in again}}
         expected[key(changed)] = later[key(changed)]
         self.assertEqual(contents(endpoint), expected)
@@ -164,7 +166,7 @@ class RestoreWithSpark(unittest.TestCase):
         self.assertEqual(done, {name: item["action"] for name, item in outcomes.items() if item["action"] != "unchanged"})
 
     def test_documents_are_selected_by_a_condition_a_window_and_a_list(self):
-        endpoint, program = database("selection", default_ttl=-1)
+        endpoint, program = database("selection", ["/pk"])
         story = Story(endpoint, program, 7, documents=12)
         story.write(story.ids, city="Davidson")
         story.capture()
@@ -175,16 +177,53 @@ class RestoreWithSpark(unittest.TestCase):
         last = int(time.time())
         next_second(last)
         story.write(story.ids[6:9], city="Apex")
-        restored = lambda **options: {name for name, item in planned_items(self.restore(endpoint).plan(first, **options)[0]).items() if item["action"] == "replace"}  # noqa: E731,E501
-        as_names = lambda ids: {(name, canonical([story.key_of(name)])) for name in ids}  # noqa: E731
+
+        def restored(**options):
+            items = planned_items(self.restore(endpoint).plan(first, **options)[0])
+            return {name for name, item in items.items() if item["action"] == "replace"}
+
+        def as_names(ids):
+            return {(name, canonical(story.key_of(name))) for name in ids}
+
         self.assertEqual(restored(), as_names(story.ids[:9]))
         self.assertEqual(restored(changed=(first, last)), as_names(story.ids[:6]))
         self.assertEqual(restored(where="get_json_object(live, '$.city') = 'Apex'"), as_names(story.ids[6:9]))
-        listed = spark().createDataFrame([(name, names.dumps([story.key_of(name)])) for name in story.ids[5:7]], "id string, partitionKey string")
+        rows = [(name, names.dumps(story.key_of(name))) for name in story.ids[5:7]]
+        listed = spark().createDataFrame(rows, "id string, partitionKey string")
         self.assertEqual(restored(documents=listed), as_names(story.ids[5:7]))
 
+        # The connector cannot write a document without a partition key.
+        keyless = {"id": "keyless", "city": "Cary"}
+        endpoint.put(keyless)
+        story.capture()
+        next_second(time.time())
+        plan, counts = self.restore(endpoint).plan(int(time.time()), where="id = 'keyless'")
+        self.assertEqual(counts, {"unchanged": 1})
+        endpoint.put({**keyless, "city": "Apex"})
+        plan, counts = self.restore(endpoint).plan(int(time.time()), where="id = 'keyless'")
+        self.assertEqual(counts, {"failed": 1})
+        self.assertIn("restore it with changefeed restore run", plan.collect()[0].item)
+        endpoint.delete("monitored", keyless)
+
+        # The same as a job of its own, as `spark-submit` runs it.
+        where = folder()
+        condition = "get_json_object(live, '$.city') = 'Cary'"
+        planned = run_job("restore.py", endpoint, "--folder", where, "--before", str(first), "--where", condition, "--reason", "Cary")
+        self.assertIn("6 replace. Nothing was written.", planned)
+        executed = run_job("restore.py", endpoint, "--folder", where, "--execute")
+        self.assertRegex(executed, r"Restore \S+ is done: 6 replace\.")
+        cities = [item["city"] for item in endpoint.items("monitored")]
+        self.assertEqual(sorted(cities), ["Apex"] * 3 + ["Davidson"] * 9)
+        verified = run_job("verify.py", endpoint, "--folder", folder(), "--grace-seconds", "0")
+        # The restored ones are not captured, and the delete of one was not reported.
+        self.assertIn("missing: 6", verified)
+        self.assertIn("gone: 1", verified)
+        program.run("restore", "undo", program.json("restore", "list")["items"][0]["id"], "--yes")
+        cities = [item["city"] for item in endpoint.items("monitored")]
+        self.assertEqual(sorted(cities), ["Apex"] * 3 + ["Cary"] * 6 + ["Davidson"] * 3)
+
     def test_a_cancelled_restore_writes_no_document(self):
-        endpoint, program = database("cancelled", default_ttl=-1)
+        endpoint, program = database("cancelled", ["/pk"])
         story = Story(endpoint, program, 8, documents=4)
         story.write(story.ids)
         story.capture()

@@ -22,6 +22,8 @@ _PLANNED = T.StructType(
     + [T.StructField("saveParts", T.ArrayType(T.StringType()))]
 )
 _REWRITTEN = "date-time strings of this version may have been rewritten by the Functions host"
+# "PartitionKey.None can't be used with multiple paths": the containers of the history have two.
+_NO_KEY = "a value of its partition key is missing, and the connector cannot write that; restore it with changefeed restore run"
 _ERASED = "the document is erased"
 _MAY_BE_DELETED = "it may have been deleted before the target time: no delete is recorded, but it was missing later"
 
@@ -132,6 +134,9 @@ def _plan(row, stamp, captured_at, default_ttl, actor_fields, delete_created_aft
             record = versions.of_live(live, item["partitionKey"], default_ttl, actor_fields, captured_at, stamp.restore_id)
             parts, record = versions.items_of({**record, "id": row["saveAs"]})
             save, parts = names.dumps(record), [names.dumps(part) for part in parts]
+    if action in WRITES and {} in item["partitionKey"]:
+        action, document, save, parts = "failed", None, None, None
+        message = _NO_KEY
     if action == "failed":
         item = {"id": item["id"], "partitionKey": item["partitionKey"], "action": action}
     if action == "delete":

@@ -54,6 +54,19 @@ def versions_where(containers, condition=None, bodies=None):
     return found.unionByName(frames.stored_versions(large, containers.read("changes", frames.PARTS_QUERY)))
 
 
+def check_key(live, found, paths):
+    """Refuses a partition key that is not the one of the monitored container: no document would have a version.
+
+    Raises ValueError with what was found."""
+    version = found.where("name IS NOT NULL").limit(1).select("partitionKey").collect()
+    if not version or not live.limit(1).count():
+        return
+    if len(json.loads(version[0][0])) != len(paths):
+        raise ValueError(f"--partition-key has {len(paths)} paths, and the versions have keys like {version[0][0]}; give all paths in their order")
+    if not live.join(found.select("name"), "name", "left_semi").limit(1).count():
+        raise ValueError("no live document has a version; check --partition-key and the names of the containers")
+
+
 def about(names, key_paths, containers):
     """The live documents and the versions of the documents in a DataFrame with `name` and `id`, with bodies, as they are now."""
     ids = [row["id"] for row in names.select("id").distinct().limit(MAX_LOOKED_UP + 1).collect()]

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from . import as_of, frames, job_records, names, plan, versions
-from .reading import erased_documents, items_of_jobs, stored, versions_where
+from .reading import check_key, erased_documents, items_of_jobs, stored, versions_where
 from .verify import not_erased
 
 _ATTEMPTS = 10
@@ -48,6 +48,7 @@ class Restore:
         live = stored(frames.live_documents(self.containers.read("monitored"), self.paths), self.folder, "live")
         found = versions_where(self.containers, bodies=f"c.sourceTs <= {last_change}")
         found = stored(found, self.folder, "versions")
+        check_key(live, found, self.paths)
         horizon = items_of_jobs(self.containers, ["retention"]).get("retention", {}).get("horizon", -1)
         erased = erased_documents(self.containers)
         live, found = not_erased(live, erased, "id"), not_erased(found, erased, "sourceId")

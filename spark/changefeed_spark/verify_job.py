@@ -6,9 +6,7 @@ import time
 from pyspark.sql import functions as F
 
 from . import frames, names, verify
-from .reading import about, erased_documents, stored, versions_where
-
-FINDING = "kind string, id string, partitionKey string, version string, message string, name string"
+from .reading import about, check_key, erased_documents, stored, versions_where
 
 
 def run(containers, folder, key_paths, *, grace=60, default_ttl=None, with_bodies=False, since=None, clock=time.time, sleep=time.sleep):
@@ -21,6 +19,8 @@ def run(containers, folder, key_paths, *, grace=60, default_ttl=None, with_bodie
     erased = erased_documents(containers)
     live, found = _first_look(containers, folder, paths, with_bodies, since)
     read_until = clock()
+    if since is None:
+        check_key(live, found, paths)
     counts = {"documents": live.count(), "versions": found.count()}
     live, found = verify.not_erased(live, erased, "id"), verify.not_erased(found, erased, "sourceId")
     suspected = verify.suspicions(live, found, int(read_until), grace, with_bodies)
