@@ -28,7 +28,7 @@ class Files:
         self.none = self.spark.createDataFrame([], "value string")
 
     def read(self, role, query="SELECT * FROM c"):
-        is_versions = role == "changes" and " NOT (IS_DEFINED(c.documentZstd)" in query and "AND NOT (c.sourceTs" not in query
+        is_versions = role == "changes" and "NOT (IS_DEFINED(c.documentZstd)" in query and "AND NOT (c.sourceTs" not in query
         found = self.live if role == "monitored" else self.versions if is_versions else self.none
         return found.withColumnRenamed("value", "_rawBody").repartition(2)
 

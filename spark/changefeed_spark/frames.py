@@ -29,37 +29,48 @@ _LIVE = T.StructType(
 _VERSION = T.StructType(
     [
         T.StructField(name, T.StringType())
-        for name in ("name", "id", "plainId", "sourceId", "partitionKey", "operation", "etag", "body", "damage", "scope")
+        for name in ("name", "id", "plainId", "sourceId", "partitionKey", "operation", "etag", "body", "damage")
     ]
     + [T.StructField(name, T.LongType()) for name in ("sourceTs", "lsn", "expiresAt")]
     + [T.StructField(name, T.BooleanType()) for name in ("exact", "inferred", "isLarge")]
 )
 
 
-def live_query(key_paths, condition=None):
+# Without a schema, the connector expects these properties in every row beside the JSON text.
+_EXPECTED = ("id", "_ts", "_etag")
+
+
+def select(properties):
+    """The `SELECT` clause for these properties of items, and those that the connector expects."""
+    return f"SELECT {', '.join(_property(name) for name in dict.fromkeys([*_EXPECTED, *properties]))}"
+
+
+def live_query(key_paths):
     """The query for live documents without their bodies. `key_paths`: lists of property names."""
-    wanted = dict.fromkeys(["id", "_ts", "_etag"] + [path[0] for path in key_paths])
-    return f"SELECT {', '.join(_property(name) for name in wanted)} FROM c{_where(condition)}"
+    return f"{select(path[0] for path in key_paths)} FROM c"
 
 
 def outline_query(condition=None):
     """The query for versions without their documents."""
-    fields = [_property(name) for name in _OUTLINE_PROPERTIES + _LARGE_PROPERTIES if not name.endswith("Zstd")]
-    zstd = [f"IS_DEFINED(c.{name}) AS {name}" for name in _LARGE_PROPERTIES if name.endswith("Zstd")]
-    condition = f"IS_DEFINED(c.sourceTs){f' AND ({condition})' if condition else ''}"
-    return f"SELECT {', '.join(fields + zstd)}, IS_OBJECT(c.document) AS isPlain FROM c{_where(condition)}"
+    large = [f"IS_DEFINED(c.{name}) AS {name}" for name in _LARGE_PROPERTIES]
+    return f"{select(_OUTLINE_PROPERTIES)}, {', '.join(large)}, IS_OBJECT(c.document) AS isPlain FROM c WHERE {has_time(condition)}"
+
+
+def has_time(condition=None):
+    """The condition for versions that meet another one: part items have no time."""
+    return f"IS_DEFINED(c.sourceTs){f' AND ({condition})' if condition else ''}"
 
 
 IS_LARGE = "(" + " OR ".join(f"IS_DEFINED(c.{name})" for name in _LARGE_PROPERTIES) + ")"
-PARTS_QUERY = "SELECT c.id, c.pk, c.sourceId, c.partOf, c.data FROM c WHERE IS_DEFINED(c.partOf)"
+
+
+def parts_query():
+    """The query for all part items."""
+    return f"{select(('pk', 'sourceId', 'partOf', 'data'))} FROM c WHERE IS_DEFINED(c.partOf)"
 
 
 def _property(name):
     return "c[" + json.dumps(name) + "]"
-
-
-def _where(condition):
-    return f" WHERE {condition}" if condition else ""
 
 
 def live_documents(raw, key_paths):
@@ -130,7 +141,6 @@ def _version(item, parts):
         return _unreadable(item, str(error))
     is_removal = columns["operation"] in versions.REMOVALS
     columns["isLarge"] = any(item.get(name) not in (None, False) for name in _LARGE_PROPERTIES)
-    columns["scope"] = versions.scope_of(item)
     document = item.get("document")
     if columns["isLarge"] and parts is not None:
         try:
@@ -202,7 +212,6 @@ def exported_versions(exported):
         "etag",
         F.col("document").alias("body"),
         F.lit(None).cast("string").alias("damage"),
-        F.lit(None).cast("string").alias("scope"),
         F.unix_seconds("sourceTs").alias("sourceTs"),
         F.col("lsn").cast("long"),
         F.unix_seconds("expiresAt").alias("expiresAt"),

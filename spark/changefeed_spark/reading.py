@@ -5,6 +5,9 @@ step sees the same data.
 """
 
 import json
+from functools import reduce
+
+from pyspark.sql import DataFrame
 
 from . import frames
 from .erased import ITEMS, ErasedSet
@@ -38,20 +41,18 @@ def erased_documents(containers):
 def versions_where(containers, condition=None, bodies=None):
     """Versions that meet a condition, with `body` where `bodies` is true of the record (None: nowhere, "true": everywhere). Large versions are
     read whole, and put together."""
-    scope = f"IS_DEFINED(c.sourceTs){f' AND ({condition})' if condition else ''}"
-    small = f"{scope} AND NOT {frames.IS_LARGE}"
-    if bodies is None:
-        found = frames.stored_versions(containers.read("changes", frames.outline_query(f"NOT {frames.IS_LARGE}" + (
-            f" AND ({condition})" if condition else ""))))  # fmt: skip
-    elif bodies == "true":
-        found = frames.stored_versions(containers.read("changes", f"SELECT * FROM c WHERE {small}"))
-    else:
-        whole = containers.read("changes", f"SELECT * FROM c WHERE {small} AND ({bodies})")
-        outlines = containers.read("changes", frames.outline_query(f"NOT {frames.IS_LARGE} AND NOT ({bodies})" + (
-            f" AND ({condition})" if condition else "")))  # fmt: skip
-        found = frames.stored_versions(whole).unionByName(frames.stored_versions(outlines))
-    large = containers.read("changes", f"SELECT * FROM c WHERE {scope} AND {frames.IS_LARGE}")
-    return found.unionByName(frames.stored_versions(large, containers.read("changes", frames.PARTS_QUERY)))
+    small = f"NOT {frames.IS_LARGE}{f' AND ({condition})' if condition else ''}"
+    large = frames.has_time(f"{frames.IS_LARGE}{f' AND ({condition})' if condition else ''}")
+    found = []
+    if bodies is not None:
+        whole = containers.read("changes", f"SELECT * FROM c WHERE {frames.has_time(small)} AND ({bodies})")
+        found.append(frames.stored_versions(whole))
+    if bodies != "true":
+        others = f"{small} AND NOT ({bodies})" if bodies else small
+        found.append(frames.stored_versions(containers.read("changes", frames.outline_query(others))))
+    parts = containers.read("changes", frames.parts_query())
+    found.append(frames.stored_versions(containers.read("changes", f"SELECT * FROM c WHERE {large}"), parts))
+    return reduce(DataFrame.unionByName, found)
 
 
 def check_key(live, found, paths):
@@ -75,12 +76,11 @@ def about(names, key_paths, containers):
         live = frames.live_documents(containers.read("monitored"), key_paths)
         found = versions_where(containers, bodies="true")
     else:
-        chunks = [ids[start : start + _IDS_OF_A_QUERY] for start in range(0, len(ids), _IDS_OF_A_QUERY)] or [[]]
-        live, found = None, None
-        for chunk in chunks:
-            listed = f"ARRAY_CONTAINS({json.dumps(chunk)}, {{}})"
-            of_chunk = frames.live_documents(containers.read("monitored", f"SELECT * FROM c WHERE {listed.format('c.id')}"), key_paths)
-            versions_of_chunk = versions_where(containers, listed.format("c.sourceId"), bodies="true")
-            live = of_chunk if live is None else live.unionByName(of_chunk)
-            found = versions_of_chunk if found is None else found.unionByName(versions_of_chunk)
-    return live.join(names, "name", "left_semi"), found
+        live, found = [], []
+        for start in range(0, max(1, len(ids)), _IDS_OF_A_QUERY):
+            listed = json.dumps(ids[start : start + _IDS_OF_A_QUERY])
+            raw = containers.read("monitored", f"SELECT * FROM c WHERE ARRAY_CONTAINS({listed}, c.id)")
+            live.append(frames.live_documents(raw, key_paths))
+            found.append(versions_where(containers, f"ARRAY_CONTAINS({listed}, c.sourceId)", bodies="true"))
+        live, found = reduce(DataFrame.unionByName, live), reduce(DataFrame.unionByName, found)
+    return live.join(names, "name", "left_semi"), found.join(names, "name", "left_semi")

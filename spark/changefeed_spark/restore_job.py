@@ -118,14 +118,15 @@ class Restore:
 
         removed = done.where("isRemoved")
         raw = removal("id", "partitionKey", "liveVersion", F.col("liveLsn").cast(T.LongType()))
-        known = self.containers.read("changes", f"SELECT c.id, c.sourceId FROM c WHERE CONTAINS(c.id, {json.dumps(f'-delete-{restore_id}-')})")
+        marked = f"CONTAINS(c.id, {json.dumps(f'-delete-{restore_id}-')})"
+        known = self.containers.read("changes", f"{frames.select(['sourceId'])} FROM c WHERE {marked}")
         # A job that is run again has recorded some of them, with an earlier time.
         recorded = known.select(F.get_json_object(frames.RAW, "$.sourceId").alias("id")).distinct()
         self.containers.write("changes", removed.join(recorded, "id", "left_anti").select(raw.alias(frames.RAW)), "ItemAppend")
 
     def _finish_pages(self, done, restore_id, head):
         pages = job_records.pages(_listed(done), restore_id, "done", sum(head["counts"].values()))
-        query = f"SELECT c.id, c._etag FROM c WHERE c.jobId = {json.dumps(restore_id)} AND c.kind = 'restore-items'"
+        query = f"{frames.select([])} FROM c WHERE c.jobId = {json.dumps(restore_id)} AND c.kind = 'restore-items'"
         page = F.from_json(frames.RAW, "id string, _etag string").alias("page")
         etags = self.containers.read("jobs", query).select(page).select(F.col("page.id").alias("pageId"), F.col("page._etag").alias("etag"))
         # A page that an erasure has changed meanwhile is left as it is.

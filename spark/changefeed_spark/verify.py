@@ -9,7 +9,9 @@ in question, at least the grace time later.
 """
 
 import json
+from functools import reduce
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -105,10 +107,7 @@ def suspicions(live, found, now, grace, with_bodies=False):
     parts = [live_findings(live, found, now, grace), gone(live, found, now), incomplete(found)]
     if with_bodies:
         parts.append(altered(live, found))
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined.unionByName(part)
-    return joined.select(*COLUMNS)
+    return reduce(DataFrame.unionByName, parts).select(*COLUMNS)
 
 
 def confirmed(suspected, live, found, now, grace, default_ttl=None, with_bodies=False):
@@ -125,10 +124,7 @@ def confirmed(suspected, live, found, now, grace, default_ttl=None, with_bodies=
     if with_bodies:
         of_bodies = about("altered").select("name").distinct()
         parts.append(altered(live.join(of_bodies, "name", "left_semi"), found).select(*COLUMNS))
-    joined = parts[0]
-    for part in parts[1:]:
-        joined = joined.unionByName(part)
-    return joined
+    return reduce(DataFrame.unionByName, parts)
 
 
 def _confirmed_gone(suspected, live, found, now, grace, default_ttl):

@@ -66,7 +66,7 @@ def _unreadable(containers, suspicions):
 
 def _unknown_identities(containers):
     """A finding for each dead letter that is a change of a document whose id or key is not known."""
-    raw = containers.read("deadLetters", "SELECT c.id, c.message FROM c WHERE c.reason = 'unknown-identity'")
+    raw = containers.read("deadLetters", f"{frames.select(['message'])} FROM c WHERE c.reason = 'unknown-identity'")
     letter = F.from_json(frames.RAW, "id string, message string").alias("letter")
     nothing = F.lit(None).cast("string")
     return raw.select(letter).select(
