@@ -36,6 +36,21 @@ class Interrupting:
             self.endpoint.write_one(role, json.loads(row[0]), strategy)
 
 
+class Racing(Interrupting):
+    """Containers in which a user changes a document after the restore has written it, and before it reads back what it has written."""
+
+    def __init__(self, endpoint, document_id):
+        super().__init__(endpoint, -1)
+        self.document_id, self.is_changed = document_id, False
+
+    def read(self, role, query="SELECT * FROM c"):
+        if "restore_id" in query and not self.is_changed:
+            self.is_changed = True
+            written = [item for item in self.endpoint.items("monitored", query) if item["id"] == self.document_id]
+            self.endpoint.put({**written[0], "raced": True})
+        return super().read(role, query)
+
+
 def contents(endpoint):
     """The live documents by their names, without system properties and without the stamp of restores."""
     found = {}
@@ -121,7 +136,8 @@ class RestoreWithSpark(unittest.TestCase):
         for after in (story.random.randrange(1, 12), story.random.randrange(12, 40)):
             with self.assertRaises(Interrupted):
                 self.restore(Interrupting(endpoint, after), where).execute()
-        record = self.restore(endpoint, where).execute()
+        raced = wrong[3]
+        record = self.restore(Racing(endpoint, raced), where).execute()
         self.assertEqual(record["state"], "conflicts")
         # The five new documents have no versions, so they are unknown.
         self.assertEqual(
@@ -134,6 +150,7 @@ class RestoreWithSpark(unittest.TestCase):
 
         expected = {**good, **{name: value for name, value in bad.items() if name not in good and name[0] not in again}}
         expected[key(changed)] = later[key(changed)]
+        expected[key(raced)] = canonical({**json.loads(good[key(raced)]), "raced": True})
         self.assertEqual(contents(endpoint), expected)
         self.assertEqual(program.json("restore", "list")["items"][0]["id"], record["id"])
         self.shown(program, record, where)
@@ -142,16 +159,17 @@ class RestoreWithSpark(unittest.TestCase):
         report = program.json("verify", "--grace-seconds", "0", allowed=(0, 3))
         self.assertEqual(report["counts"]["gone"], 0)
 
-        # A user changes a restored document: the undo leaves it alone.
+        # A user changes a restored document: the undo leaves it alone, and also the one that was changed before it was read back.
         used = wrong[2]
         endpoint.put({**json.loads(contents(endpoint)[key(used)]), "used": True, "restore_id": record["id"]})
         program.run("restore", "undo", record["id"], "--yes", allowed=(0, 3))
         undo = program.json("restore", "show", program.json("restore", "show", record["id"])["lastUndo"])
         conflicts = [item["id"] for item in undo["items"] if item["action"] == "conflict"]
-        self.assertEqual(conflicts, [used])
+        self.assertEqual(sorted(conflicts), sorted([used, raced]))
         undone = contents(endpoint)
-        self.assertTrue(json.loads(undone.pop(key(used)))["used"])
-        del later[key(used)]
+        for name, change in ((used, "used"), (raced, "raced")):
+            self.assertTrue(json.loads(undone.pop(key(name)))[change])
+            del later[key(name)]
         self.assertEqual(undone, later)
 
     def shown(self, program, record, where):
