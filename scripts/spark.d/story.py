@@ -54,9 +54,10 @@ class Story:
 
     def capture(self):
         """Captures everything that was written."""
-        live = {version_of(item) for item in self.endpoint.items("monitored", "SELECT c.id, c._ts, c._etag FROM c")}
 
         def is_captured():
+            # A document can expire before it is captured.
+            live = {version_of(item) for item in self.endpoint.items("monitored", "SELECT c.id, c._ts, c._etag FROM c")}
             query = "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.sourceTs)"
             return live <= set(self.endpoint.items("changes", query))
 

@@ -59,7 +59,7 @@ class Verification(unittest.TestCase):
         story.capture()
         story.write([name for name in sorted(story.taken) if name not in large][:15])
         expiring = story.some(3)
-        story.write(expiring, ttl=3)
+        story.write(expiring, ttl=5)
         story.capture()
         wait_for("the time to live", lambda: not endpoint.items("monitored", "SELECT c.id FROM c WHERE IS_DEFINED(c.ttl)"))
         self.check(endpoint, program, 0, set())
@@ -67,8 +67,8 @@ class Verification(unittest.TestCase):
         with self.subTest("documents that were written a moment ago are pending"):
             missing, new = sorted(story.taken - {*large, *expiring})[:6], story.some(4)
             story.write(missing)
-            written = time.time()
             story.write(new)
+            written = time.time()
             pending = self.check(endpoint, program, 3600, {"pending"})
             self.assertEqual(len(pending), 10)
 
