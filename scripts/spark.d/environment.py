@@ -32,6 +32,8 @@ def spark():
         "spark.local.dir": f"{WORK}/local",
         "spark.sql.warehouse.dir": f"{WORK}/warehouse",
         "spark.driver.memory": "1g",
+        # On a busy machine, the two processes need more than the default of 15 s to find each other.
+        "spark.python.authenticate.socketTimeout": "300s",
         "spark.log.level": "ERROR",
     }
     for name, value in options.items():
