@@ -17,6 +17,7 @@ mod process;
 mod routes;
 mod server;
 mod service;
+mod sources;
 mod shapes;
 mod stalled;
 mod status;

@@ -1,14 +1,12 @@
 //! `History`: the activity of a window.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_history::{BucketLength, Filter, TimeExpression, VersionFilter, Window};
 use changefeed_operations::WindowActivityRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Interpreted, Query, WindowErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Interpreted, OfSource, Query, WindowErrors};
 use crate::shapes::{parameters, windows};
 
 #[derive(Deserialize)]
@@ -35,7 +33,7 @@ pub struct ActivityParameters {
     )
 )]
 pub async fn get(
-    service: Data<Service>,
+    service: OfSource,
     Query(parameters): Query<ActivityParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let ActivityParameters { from, to, bucket, filter, actor } = parameters;

@@ -1,11 +1,9 @@
 //! `Query`: a SQL query against a container.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_operations::QueryRequest;
 
-use crate::http::{ApiError, Json, NoQuery, QueryErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Json, NoQuery, OfSource, QueryErrors};
 use crate::shapes::documents as shapes;
 
 /// Runs a SQL query against a container.
@@ -21,7 +19,7 @@ use crate::shapes::documents as shapes;
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     Json(query): Json<QueryRequest>,
 ) -> Result<HttpResponse, ApiError> {

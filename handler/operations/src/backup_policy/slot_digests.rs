@@ -46,7 +46,7 @@ impl BackupPolicies {
         match (&record.digests, slot) {
             (earlier, Some(slot)) if earlier.as_ref().is_none_or(|earlier| earlier.slot < slot) => {
                 let job =
-                    self.start_digests(&record, &job_id(slot, &format!("digests of {}", record.policy.to))).await?;
+                    self.start_digests(&record, &job_id(slot, &self.source(), &format!("digests of {}", record.policy.to))).await?;
                 let state = job.state.is_end().then_some(job.state);
                 look.events.push(match state {
                     None => PolicyEvent::DigestsStarted(job.id.clone()),
