@@ -25,10 +25,8 @@ const ROUTES: &[Route] = &[
     resource("/", "GET, HEAD", |path| path.route(reading().to(root))),
     resource("/CosmosChangeFeed", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/CosmosChangeFeedAllVersions", "POST", |path| path.route(web::post().to(functions::capture::post))),
-    resource("/CosmosChangeFeed_{source}", "POST", |path| path.route(web::post().to(functions::capture::post))),
-    resource("/CosmosChangeFeedAllVersions_{source}", "POST", |path| {
-        path.route(web::post().to(functions::capture::post))
-    }),
+    resource("/CosmosChangeFeed_{id}", "POST", |path| path.route(web::post().to(functions::capture::post))),
+    resource("/CosmosChangeFeedAllVersions_{id}", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/WatchLeases", "POST", |path| path.route(web::post().to(functions::watch_leases::post))),
     resource("/BackupPolicy", "POST", |path| path.route(web::post().to(functions::backup_policy::run))),

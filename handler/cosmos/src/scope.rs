@@ -1,8 +1,8 @@
 //! The items of a container that several sources share.
 //!
 //! Every request for items asks the scope of its container: an item is written with the name of its source, an item of another source is
-//! not found, and a query selects from the items of the source alone. So no capability can mix those of two sources, and none but this
-//! file knows how they are told apart.
+//! not found, and a query selects from the items of the source alone. So no capability can mix those of two sources, and only this
+//! file knows how they are distinguished.
 
 use std::borrow::Cow;
 
@@ -36,7 +36,7 @@ pub(crate) enum Marked<'i, T> {
 }
 
 impl Scope {
-    /// The source of the items; `None` if they are not told apart.
+    /// The source of the items; `None` if they are not distinguished.
     pub(crate) fn source(&self) -> Option<&SourceName> {
         match self {
             Self::All => None,
@@ -127,7 +127,8 @@ mod tests {
         let stored = |scope: &Scope| serde_json::to_value(scope.marked("1", &item).expect("marked")).expect("JSON");
         assert_eq!(stored(&orders), json!({"id": "1", "source": "orders"}));
         assert_eq!((stored(&default), stored(&Scope::All)), (item.clone(), item.clone()));
-        let own = serde_json::to_value(orders.marked("orders.sizes", &json!({"id": "sizes"})).expect("marked")).expect("JSON");
+        let own = serde_json::to_value(orders.marked("orders.sizes", &json!({"id": "sizes"})).expect("marked"))
+            .expect("JSON");
         assert_eq!(own, json!({"id": "orders.sizes", "source": "orders"}));
         assert_eq!(orders.unmarked(own.clone()), Some(json!({"id": "sizes", "source": "orders"})));
         assert_eq!(customers.unmarked(own), None);

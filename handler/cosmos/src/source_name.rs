@@ -119,6 +119,9 @@ mod tests {
         for damaged in [json!({"source": "Orders!"}), json!({"source": 1})] {
             assert_eq!(SourceName::of_item(&damaged).expect_err("damaged").kind(), crate::ErrorKind::Corrupt);
         }
-        assert_eq!((SourceName::default().item_id("sizes"), orders.item_id("sizes")), ("sizes".into(), "orders.sizes".into()));
+        assert_eq!(
+            (SourceName::default().item_id("sizes"), orders.item_id("sizes")),
+            ("sizes".into(), "orders.sizes".into())
+        );
     }
 }

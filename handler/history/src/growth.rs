@@ -133,7 +133,9 @@ impl Containers {
     /// The sizes and their etag. A record that cannot be parsed counts as empty and is replaced.
     async fn sizes(&self) -> Result<(Sizes, Option<String>), Error> {
         let id = self.jobs.own_id(ID);
-        let Some(item) = self.jobs.open().await?.read(&Key::text(&id), &id).await? else { return Ok(Default::default()) };
+        let Some(item) = self.jobs.open().await?.read(&Key::text(&id), &id).await? else {
+            return Ok(Default::default());
+        };
         let etag = item["_etag"].as_str().map(str::to_owned);
         Ok((serde_json::from_value(without_system_properties(item)).unwrap_or_default(), etag))
     }

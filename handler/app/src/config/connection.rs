@@ -11,8 +11,8 @@ use changefeed_cosmos::{
 use changefeed_operations::Connections;
 use futures::FutureExt;
 
-use super::setting_value::invalid;
 use super::raw_settings::RawSettings;
+use super::setting_value::invalid;
 
 const NAME: &str = "CosmosDB";
 

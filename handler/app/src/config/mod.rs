@@ -1,19 +1,19 @@
 //! App settings, read once into checked values.
 
 mod connection;
+mod raw_settings;
 mod setting_value;
 mod settings;
 mod source_settings;
-mod raw_settings;
 mod storage;
 mod table;
 
 pub use connection::connect;
+pub use raw_settings::RawSettings;
 #[cfg(feature = "local")]
 pub use setting_value::SettingValue;
 pub use setting_value::invalid;
 pub use settings::{LogFormat, Settings, time_zone};
-pub use raw_settings::RawSettings;
 pub use source_settings::{SourceSettings, setting_of, source_names};
 pub use storage::locations;
 #[cfg(feature = "local")]

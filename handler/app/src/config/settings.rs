@@ -14,9 +14,11 @@ use changefeed_processor::ChangeFeedMode;
 use serde_json::{Value, json};
 
 use super::connection::{ConnectionSettings, connections};
-use super::setting_value::{SettingValue, invalid};
 use super::raw_settings::RawSettings;
-use super::source_settings::{SourceSettings, is_setting_of, jobs_lease_prefix, resource_name, setting_of, source_names};
+use super::setting_value::{SettingValue, invalid};
+use super::source_settings::{
+    SourceSettings, is_setting_of, jobs_lease_prefix, resource_name, setting_of, source_names,
+};
 use super::storage::locations;
 use super::table::*;
 use crate::feed::Feed;
@@ -257,11 +259,14 @@ impl Settings {
 fn distinct(settings: &[Settings]) -> Result<()> {
     let mut all: Vec<(String, &str)> = Vec::new();
     if let Some(first) = settings.first() {
-        let shared = [(&LEASES, &first.names.leases), (&JOBS, &first.names.jobs), (&DEAD_LETTERS, &first.names.dead_letters)];
+        let shared =
+            [(&LEASES, &first.names.leases), (&JOBS, &first.names.jobs), (&DEAD_LETTERS, &first.names.dead_letters)];
         all.extend(shared.map(|(setting, name)| (setting.name.to_owned(), name.as_str())));
     }
     for Settings { source, names, .. } in settings {
-        for (setting, property, name) in [(&MONITORED, "monitored", &names.monitored), (&CHANGES, "changes", &names.changes)] {
+        for (setting, property, name) in
+            [(&MONITORED, "monitored", &names.monitored), (&CHANGES, "changes", &names.changes)]
+        {
             let setting = if source.is_default() { setting.name.to_owned() } else { setting_of(source, property) };
             if let Some((other, _)) = all.iter().find(|(_, earlier)| earlier == name) {
                 bail!("settings {other} and {setting} have the same value; each needs its own container");

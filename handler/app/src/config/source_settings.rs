@@ -71,7 +71,10 @@ pub fn source_names(raw: &RawSettings) -> Result<Vec<SourceName>> {
     let mut names: Vec<SourceName> = Vec::new();
     for text in value.printable(SOURCES.name)?.split(',') {
         let name: SourceName = text.trim().parse().map_err(|_| {
-            invalid(SOURCES.name, &format!("names with commas between them, such as orders,customers; a name has {SOURCE_NAME_GRAMMAR}"))
+            invalid(
+                SOURCES.name,
+                &format!("names with commas between them, such as orders,customers; a name has {SOURCE_NAME_GRAMMAR}"),
+            )
         })?;
         if names.contains(&name) {
             bail!("setting {} names source {name} twice", SOURCES.name);

@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use changefeed_backup_format::LocationAccess;
 
 use super::connection::identity;
-use super::setting_value::invalid;
 use super::raw_settings::RawSettings;
+use super::setting_value::invalid;
 use super::table::{BACKUP_HOSTS, BACKUP_STORAGE};
 
 /// Reads the access to locations of backups. It does not need the settings of Cosmos DB.

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use actix_web::HttpResponse;
 use actix_web::http::header::{Accept, CONTENT_TYPE};
 use actix_web::web::Header;
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
@@ -15,7 +16,7 @@ use crate::functions::{
     activity, backup_policy, backups, changes, dead_letters, history, metrics, populate, query, restores, status,
 };
 use crate::functions::{digests, erasures, truncate, verify};
-use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, error_components};
+use crate::http::{ApiError, ErrorAnswer, FixedErrors, NoQuery, SOURCE, error_components};
 
 /// The rules for every request.
 const RULES: &str = "Stores every version of every document of an Azure Cosmos DB container, and restores any of them.\n\n\
@@ -80,7 +81,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
     ),
     components(schemas(ErrorAnswer)),
     security(("functionKey" = []), ("functionKeyInQuery" = [])),
-    modifiers(&Keys, &Errors, &Bodies),
+    modifiers(&Keys, &Errors, &Bodies, &SourceParameter),
     tags(
         (name = "Description", description = "What the API has."),
         (name = "History", description = "Versions of documents."),
@@ -149,6 +150,34 @@ impl Modify for Bodies {
         }
     }
 }
+
+/// The parameter that names the source. Every operation takes it but those that describe the API.
+struct SourceParameter;
+
+impl Modify for SourceParameter {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z][a-z0-9]{0,31}$")).build();
+        let parameter = ParameterBuilder::new()
+            .name(SOURCE)
+            .parameter_in(ParameterIn::Query)
+            .description(Some(
+                "The source, a container that the app captures. Required where the app has several. The status and the metrics are of all \
+                 sources without it.",
+            ))
+            .schema(Some(name))
+            .build();
+        let described = document.paths.paths.iter_mut().filter(|(path, _)| !WITHOUT_SOURCE.contains(&path.as_str()));
+        for (_, path) in described {
+            let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+            for operation in operations.into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(parameter.clone().into());
+            }
+        }
+    }
+}
+
+/// The paths of the API itself.
+const WITHOUT_SOURCE: [&str; 2] = ["/api", "/api/openapi.json"];
 
 /// The document, made once.
 fn document() -> &'static utoipa::openapi::OpenApi {

@@ -32,10 +32,7 @@ pub struct ActivityParameters {
         WindowErrors
     )
 )]
-pub async fn get(
-    service: OfSource,
-    Query(parameters): Query<ActivityParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn get(service: OfSource, Query(parameters): Query<ActivityParameters>) -> Result<HttpResponse, ApiError> {
     let ActivityParameters { from, to, bucket, filter, actor } = parameters;
     let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
     let select = VersionFilter { filters: filter, actor, ..VersionFilter::all(window) };

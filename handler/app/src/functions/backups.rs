@@ -10,7 +10,9 @@ use changefeed_operations::{BACKUP, BackupRequest, BackupView, PruneOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::http::{ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted};
+use crate::http::{
+    ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
 use crate::shapes::{backups as shapes, parameters, prune as prune_shapes};
 
@@ -174,11 +176,7 @@ pub async fn verify(
         BackupErrors
     )
 )]
-pub async fn prune(
-    service: OfSource,
-    _: NoQuery,
-    Json(order): Json<PruneOrder>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn prune(service: OfSource, _: NoQuery, Json(order): Json<PruneOrder>) -> Result<HttpResponse, ApiError> {
     let policies = &service.changefeed.backup_policy;
     let request = policies.prune_request(&order, &service.time_zone()).await?;
     let plan = policies.plan_prune(&request).await?;

@@ -7,8 +7,8 @@ use changefeed_cosmos::SourceName;
 use changefeed_history::{Batch, decode_delivery};
 use serde_json::json;
 
-use crate::http::{ApiError, NoQuery, RawJson, invocation_id};
 use crate::config::SOURCES;
+use crate::http::{ApiError, NoQuery, RawJson, invocation_id};
 use crate::memory;
 use crate::sources::Sources;
 use crate::telemetry;
@@ -22,7 +22,11 @@ pub async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let function = request.path().trim_start_matches('/');
     let service = sources.named(source_of(function)).map_err(|error| {
-        let message = format!("function {function} is called, and {}; name the source in {}, or disable the function", error.message(), SOURCES.name);
+        let message = format!(
+            "function {function} is called, and {}; name the source in {}, or disable the function",
+            error.message(),
+            SOURCES.name
+        );
         log::error!("{message}");
         ApiError::bad_request(message)
     })?;

@@ -39,10 +39,7 @@ pub struct ChangesParameters {
         ReadErrors
     )
 )]
-pub async fn get(
-    service: OfSource,
-    Query(parameters): Query<ChangesParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn get(service: OfSource, Query(parameters): Query<ChangesParameters>) -> Result<HttpResponse, ApiError> {
     let ChangesParameters { from, to, operation, filter, actor, order, values, max_items, continuation } = parameters;
     let is_first = continuation.is_none();
     // The window of the first page counts for all pages. A time such as `10m` means another one by now.

@@ -5,7 +5,9 @@ use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::{ErasureRequest, LiftRequest};
 
-use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteBodyErrors, accepted};
+use crate::http::{
+    ApiError, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteBodyErrors, accepted,
+};
 use crate::shapes::{erasures as shapes, parameters};
 
 /// Erases documents, as a job. A dry run counts what would be removed.

@@ -158,10 +158,7 @@ pub struct BlameParameters {
         ReadErrors
     )
 )]
-pub async fn blame(
-    service: OfSource,
-    Query(parameters): Query<BlameParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn blame(service: OfSource, Query(parameters): Query<BlameParameters>) -> Result<HttpResponse, ApiError> {
     let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
     let request = BlameRequest {
         document: document_name(id, pk, partition_key)?,
@@ -195,10 +192,7 @@ pub struct SearchParameters {
         ReadErrors
     )
 )]
-pub async fn search(
-    service: OfSource,
-    Query(parameters): Query<SearchParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn search(service: OfSource, Query(parameters): Query<SearchParameters>) -> Result<HttpResponse, ApiError> {
     let SearchParameters { filter, from, to, max_items, continuation } = parameters;
     let request = SearchRequest { filters: filter, from, to, max_items, continuation };
     let rows = service.changefeed.history.search(&request).await?;

@@ -18,10 +18,6 @@ use crate::shapes::documents as shapes;
         QueryErrors
     )
 )]
-pub async fn post(
-    service: OfSource,
-    _: NoQuery,
-    Json(query): Json<QueryRequest>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn post(service: OfSource, _: NoQuery, Json(query): Json<QueryRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.documents.query(&query).await?))
 }

@@ -9,7 +9,10 @@ use changefeed_operations::{
 };
 
 use crate::capture_lag::with_capture_lag;
-use crate::http::{ApiError, Caller, Interpreted, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, RestoreErrors, WriteBodyErrors, WriteErrors, accepted};
+use crate::http::{
+    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, RestoreErrors,
+    WriteBodyErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
 use crate::shapes::{parameters, restores as shapes};
 use crate::telemetry::restoring;

@@ -6,7 +6,9 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
-use crate::http::{ApiError, BackupErrors, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted};
+use crate::http::{
+    ApiError, BackupErrors, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted,
+};
 use crate::service::Service;
 use crate::shapes::{parameters, verify as shapes};
 

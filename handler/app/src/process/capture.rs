@@ -39,8 +39,7 @@ pub async fn processor(
     if let Some(delay) = options.poll_delay {
         builder = builder.poll_delay(delay);
     }
-    let capturing =
-        Arc::new(Capturing { service: Arc::clone(service), mode, on_captured: options.on_captured });
+    let capturing = Arc::new(Capturing { service: Arc::clone(service), mode, on_captured: options.on_captured });
     health.watch(service, feed, options.estimator(service, feed).await?);
     let builder = health.observe(service, feed, options.lease_intervals(builder));
     let builder = service.metrics().watch(feed, builder);

@@ -141,7 +141,10 @@ impl Health {
         let mut leases = self.leases().await;
         let stage = lock(&self.0.stage).clone();
         let Stage::Ready(sources) = stage else {
-            return leases.into_values().map(|(service, leases)| Observed::of_leases(service.metrics(), leases)).collect();
+            return leases
+                .into_values()
+                .map(|(service, leases)| Observed::of_leases(service.metrics(), leases))
+                .collect();
         };
         let observed = sources.all().map(|service| {
             let leases = leases.remove(service.source()).map(|(_, leases)| leases).unwrap_or_default();

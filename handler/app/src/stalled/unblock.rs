@@ -131,13 +131,7 @@ pub async fn unblock(
 }
 
 /// Does with a page what the function of the feed does.
-async fn process(
-    sources: &Sources,
-    service: &Service,
-    feed: Feed,
-    lease: &Lease,
-    changes: &[Change],
-) -> Result<()> {
+async fn process(sources: &Sources, service: &Service, feed: Feed, lease: &Lease, changes: &[Change]) -> Result<()> {
     match feed {
         Feed::Capture | Feed::CaptureAllVersions => {
             let documents = changes.iter().map(|change| payload(lease.mode(), change)).collect::<Result<_, _>>()?;

@@ -92,6 +92,8 @@ mod sample_data;
 mod secrets;
 mod service_clock;
 mod short_ids;
+mod source_command;
+mod sources;
 mod stalled_leases;
 mod support;
 mod switch_mode;

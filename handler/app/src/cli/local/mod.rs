@@ -199,8 +199,7 @@ fn app_settings(raw: &RawSettings, mode: Option<ChangeFeedMode>, endpoint: &Endp
         };
         let default = Some(default).filter(|default| *default != "-");
         settings.extend(
-            raw
-                .get(setting.name)
+            raw.get(setting.name)
                 .map(SettingValue::expose)
                 .or(default)
                 .map(|value| (setting.name.to_owned(), value.to_owned())),

@@ -44,7 +44,8 @@ fn add(raw: &RawSettings, monitored: Option<&String>, arguments: &AddArguments) 
         names.push(name.clone());
     }
     let given = arguments.settings(monitored);
-    let raw = given.iter().fold(raw.clone(), |raw, (property, value)| raw.with(&setting_of(name, property), value.as_ref()));
+    let raw =
+        given.iter().fold(raw.clone(), |raw, (property, value)| raw.with(&setting_of(name, property), value.as_ref()));
     let settings = SourceSettings::named(&raw, name)?;
     check_containers(&raw, &names)?;
     if !name.is_default() {
@@ -68,7 +69,9 @@ fn check_containers(raw: &RawSettings, names: &[SourceName]) -> Result<()> {
         let SourceSettings { monitored, changes, .. } = SourceSettings::named(raw, name)?;
         for container in [monitored, changes] {
             if let Some((_, other)) = containers.iter().find(|(taken, _)| *taken == container) {
-                bail!("container {container} would be of source {other} and of source {name}; name another one with --monitored or --changes");
+                bail!(
+                    "container {container} would be of source {other} and of source {name}; name another one with --monitored or --changes"
+                );
             }
             containers.push((container, name.clone()));
         }

@@ -40,7 +40,8 @@ impl<'s> TriggerOf<'s> {
             bail!("{} has no host.json; name the folder of the function app with --script-root", app.display());
         }
         let (folder, file) = (app.join(function), app.join(function).join("function.json"));
-        let template = if function.starts_with(Feed::CaptureAllVersions.function()) { ALL_VERSIONS } else { LATEST_VERSION };
+        let template =
+            if function.starts_with(Feed::CaptureAllVersions.function()) { ALL_VERSIONS } else { LATEST_VERSION };
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => template.to_owned(),
