@@ -240,6 +240,7 @@ impl Status {
             service.changefeed.backup_policy.lateness(Utc::now()),
             service.changefeed.dead_letters.has_unknown_identity()
         );
+        let containers = of_source(service, containers).await;
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
         // With leases of both modes, the last one is AllVersionsAndDeletes.
         let mut mode = None;
@@ -294,6 +295,18 @@ impl Status {
             other_sources: Vec::new(),
         }
     }
+}
+
+/// The containers, where that of dead letters has no items if those that it has are of other sources.
+async fn of_source(service: &Service, mut containers: Vec<ContainerStatus>) -> Vec<ContainerStatus> {
+    if service.named_source().is_some() && matches!(service.changefeed.dead_letters.has_any().await, Ok(false)) {
+        for container in containers.iter_mut().filter(|container| container.role == Role::DeadLetters) {
+            if let ContainerState::Ready { items, .. } = &mut container.state {
+                *items = Some(0);
+            }
+        }
+    }
+    containers
 }
 
 /// A feed that has no lease although it needs one: that of a container that was captured, because the container or its leases
