@@ -196,3 +196,75 @@ fn lease_prefix(given: &Given<'_>, default: &str) -> Result<String> {
     }
     Ok(prefix.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::Settings;
+    use crate::feed::Feed;
+
+    fn read(values: &[(&str, &str)]) -> Result<Vec<Settings>> {
+        let connection = [("CosmosDB", "AccountEndpoint=https://a.documents.azure.com/;AccountKey=c2VjcmV0;")];
+        let values = values.iter().chain(&connection).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::read(&RawSettings::from(values.collect::<BTreeMap<_, _>>()))
+    }
+
+    fn refused(values: &[(&str, &str)]) -> String {
+        format!("{:#}", read(values).expect_err("refused"))
+    }
+
+    #[test]
+    fn a_source_has_its_own_settings_and_those_of_the_app_as_defaults() {
+        let settings = read(&[
+            ("CHANGEFEED_SOURCES", "orders, customers,default"),
+            ("CHANGEFEED_RETENTION_DAYS", "30"),
+            ("CHANGEFEED_orders__retentionDays", "7"),
+            ("CHANGEFEED_orders__monitored", "Orders2024"),
+            ("CHANGEFEED_customers__mode", "AllVersionsAndDeletes"),
+            ("CHANGEFEED_customers__leasePrefix", "c-"),
+        ])
+        .expect("settings");
+        let [orders, customers, default] = &settings[..] else { panic!("three sources: {settings:?}") };
+        assert_eq!((orders.source.as_str(), orders.names.monitored.as_str()), ("orders", "Orders2024"));
+        assert_eq!((orders.names.changes.as_str(), orders.retention_days), ("Orders2024-changes", Some(7)));
+        assert_eq!((customers.names.monitored.as_str(), customers.retention_days), ("customers", Some(30)));
+        assert_eq!(
+            (customers.mode, orders.mode),
+            (ChangeFeedMode::AllVersionsAndDeletes, ChangeFeedMode::LatestVersion)
+        );
+        assert_eq!((default.names.monitored.as_str(), default.names.changes.as_str()), ("events", "changes"));
+        let prefixes = |settings: &Settings| Feed::ALL.map(|feed| settings.lease_prefix(feed).to_owned());
+        assert_eq!(prefixes(orders), ["orders", "all-versions-orders", ""]);
+        assert_eq!(prefixes(customers), ["c-", "all-versions-c-", ""]);
+        assert_eq!(prefixes(default), ["", "all-versions-", ""]);
+        assert_eq!(orders.function(Feed::CaptureAllVersions), "CosmosChangeFeedAllVersions_orders");
+        assert_eq!(
+            (default.function(Feed::Capture), orders.function(Feed::Jobs)),
+            ("CosmosChangeFeed".into(), "RunJobs".into())
+        );
+    }
+
+    #[test]
+    fn a_wrong_setting_of_a_source_is_named() {
+        let sources = ("CHANGEFEED_SOURCES", "orders,customers");
+        for wrong in ["Orders", "orders,", "a b", "1a", ","] {
+            let message = refused(&[("CHANGEFEED_SOURCES", wrong)]);
+            assert!(message.contains("CHANGEFEED_SOURCES") && message.contains("orders,customers"), "{message}");
+        }
+        assert!(refused(&[("CHANGEFEED_SOURCES", "a,b,a")]).contains("names source a twice"));
+        for (property, value, expected) in [
+            ("mode", "Everything", "allowed are LatestVersion and AllVersionsAndDeletes"),
+            ("retentionDays", "0", "allowed are whole numbers from 1 to 36500"),
+            ("leasePrefix", "a/b", "without /"),
+            ("monitored", "..", "1 to 255 characters"),
+            ("changes", "customers", "CHANGEFEED_customers__monitored have the same value"),
+            ("monitored", "jobs", "CHANGEFEED_JOBS_CONTAINER and CHANGEFEED_orders__monitored have the same value"),
+            ("changes", "customers-changes", "CHANGEFEED_orders__changes and CHANGEFEED_customers__changes"),
+        ] {
+            let message = refused(&[sources, (&setting_of(&"orders".parse().expect("a name"), property), value)]);
+            assert!(message.contains("CHANGEFEED_orders__") && message.contains(expected), "{message}");
+        }
+    }
+}
