@@ -181,7 +181,7 @@ impl Metrics {
         observed.iter().for_each(|observed| self.set(observed));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
-        Ok(text)
+        Ok(without_empty_labels(&text))
     }
 
     /// Sets what was read of a source.
@@ -209,6 +209,15 @@ impl Metrics {
             self.state.get_or_create(&[labels.as_slice(), &[state]].concat()).set(1);
         }
     }
+}
+
+/// The text with metrics that have no label as they are usually written: `changefeed_batches_total 1`.
+fn without_empty_labels(text: &str) -> String {
+    let line = |line: &str| match line.split_once("{} ") {
+        Some((name, value)) if !name.contains('{') && !name.starts_with('#') => format!("{name} {value}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }
 
 /// The labels of a feed. All sources share that of the jobs.

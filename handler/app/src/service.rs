@@ -98,6 +98,18 @@ impl Service {
         }
     }
 
+    /// Brings another event for jobs of this source that waited while the settings did not name it. A failure is logged: the next call tries
+    /// again.
+    pub async fn wake_jobs(&self) {
+        if self.settings.sources.is_empty() {
+            return;
+        }
+        match self.changefeed.jobs.wake_forgotten(chrono::Utc::now()).await {
+            Ok(woken) => woken.iter().for_each(|id| log::info!("job {id} has waited, and is delivered again")),
+            Err(error) => log::warn!("could not look for jobs that wait: {error}"),
+        }
+    }
+
     /// The zone of times in requests that are written without one.
     pub fn time_zone(&self) -> TimeZone {
         self.settings.time_zone.clone().unwrap_or(TimeZone::UTC)

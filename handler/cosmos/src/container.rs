@@ -179,7 +179,7 @@ impl Container {
     /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot delete an item with this id.
     pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
         // A caller that knows the etag has read the item.
-        if etag.is_none() && self.scope.source().is_some() && self.read_stored(key, id).await?.is_none() {
+        if etag.is_none() && self.scope.source().is_some() && Box::pin(self.read_stored(key, id)).await?.is_none() {
             return Ok(None);
         }
         match ItemAddress::of(id) {

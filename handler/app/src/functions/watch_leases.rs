@@ -56,5 +56,6 @@ async fn watch(sources: &Sources, service: &Service, deadline: Instant) -> Vec<S
         logs.push(line);
     }
     service.note_size().await;
+    service.wake_jobs().await;
     logs
 }

@@ -31,6 +31,7 @@ impl Watching {
                     problems.iter().for_each(|problem| log::warn!("{problem}"));
                     health.set_looked(service, look.observations, problems);
                     service.note_size().await;
+                    service.wake_jobs().await;
                 }
             }
         }))

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use azure_data_cosmos::FeedScope;
 use changefeed_cosmos::Client;
+use changefeed_jobs::JobState;
 use futures::TryStreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::support::jobs::{capture, finish, start_restore};
 use crate::support::{CommandLine, DEADLINE, Handler, Instance, Local, World, batch_of, executable, until};
 
 const SOURCES: usize = 20;
@@ -354,4 +356,25 @@ async fn commands_name_their_source_and_those_for_all_show_all() {
         checks["items"].as_array().expect("items").iter().filter(|check| check["source"] == source).count()
     };
     assert!(of("s0") == of("s1") && of("s0") == of("default") && of("s0") > 5, "{checks}");
+}
+
+#[tokio::test]
+async fn a_job_that_no_worker_continued_is_delivered_again_in_its_source() {
+    let world = World::new().await;
+    let [s1, default] =
+        ["s1", "default"].map(|source| world.changefeed(|options| options.source = source.parse().expect("a name")));
+    let version = json!({"id": "1", "pk": "a", "_ts": 1000, "_lsn": 1, "_etag": "\"1\""});
+    capture(&s1, &[version]).await;
+    let id = start_restore(&s1, json!({"all": true, "asOf": 2000})).await;
+    let now = chrono::Utc::now();
+    assert_eq!(s1.jobs.wake_forgotten(now).await.expect("woken"), [""; 0], "a worker may still come");
+    let later = now + chrono::TimeDelta::minutes(6);
+    assert_eq!(default.jobs.wake_forgotten(later).await.expect("woken"), [""; 0], "it is of another source");
+    let stored = || async { world.query("jobs", "SELECT VALUE c._etag FROM c WHERE c.kind = 'restore'").await };
+    let before = stored().await;
+    assert_eq!(s1.jobs.wake_forgotten(later).await.expect("woken"), std::slice::from_ref(&id));
+    assert_ne!(stored().await, before, "the write brings an event");
+    assert_eq!(s1.jobs.wake_forgotten(later).await.expect("woken"), [""; 0]);
+    assert_eq!(finish(&s1, &id).await, JobState::Done);
+    assert_eq!(s1.jobs.wake_forgotten(later + chrono::TimeDelta::days(1)).await.expect("woken"), [""; 0]);
 }
