@@ -11,11 +11,11 @@ use super::page::Page;
 use super::shell::unknown;
 use super::viewer::Viewer;
 use super::{dead_letter_list, document, documents, find, health, job_list, overview, restore};
-use crate::http::OfSources;
+use crate::http::NamedOrFirst;
 
 /// `GET /api/views/{id}`: the page with this name. Its parameters are those in the address of the page.
-pub async fn get(request: HttpRequest, OfSources(sources): OfSources, name: Path<String>) -> HttpResponse {
-    let service = sources.first();
+pub async fn get(request: HttpRequest, source: NamedOrFirst, name: Path<String>) -> HttpResponse {
+    let (service, sources) = (&*source.service, &source.sources);
     let viewer = Viewer::of(&request);
     let page = match name.as_str() {
         "backups" => Box::pin(job_list::view(&request, service, &viewer, JobKind::Backups)).await,
@@ -25,7 +25,7 @@ pub async fn get(request: HttpRequest, OfSources(sources): OfSources, name: Path
         "find" => Box::pin(find::view(&request, service, &viewer)).await,
         "health" => Box::pin(health::view(&request, service, &viewer)).await,
         "jobs" => Box::pin(job_list::all(&request, service, &viewer)).await,
-        "overview" => Box::pin(overview::view(&request, service, &viewer)).await,
+        "overview" => Box::pin(overview::view(&request, service, &viewer, sources)).await,
         "restore" => Box::pin(restore::view(&request, service, &viewer)).await,
         "restores" => Box::pin(job_list::restores(&request, service, &viewer)).await,
         "verifications" => Box::pin(job_list::view(&request, service, &viewer, JobKind::Verifications)).await,

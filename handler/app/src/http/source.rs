@@ -56,6 +56,27 @@ impl FromRequest for OfSources {
     }
 }
 
+/// The source that a request names, or the first one, with all of them: for a page, on which another one can be chosen.
+pub struct NamedOrFirst {
+    /// The source.
+    pub service: Arc<Service>,
+    /// All sources.
+    pub sources: Sources,
+}
+
+impl FromRequest for NamedOrFirst {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(named(request).and_then(|name| {
+            let sources = Sources::clone(sources(request)?);
+            let service = name.map_or_else(|| Ok(sources.first()), |name| sources.named(&name))?;
+            Ok(Self { service: Arc::clone(service), sources })
+        }))
+    }
+}
+
 fn sources(request: &HttpRequest) -> Result<&Data<Sources>, ApiError> {
     request
         .app_data::<Data<Sources>>()

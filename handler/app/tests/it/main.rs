@@ -26,6 +26,7 @@ mod console_documents;
 mod console_jobs;
 mod console_overview;
 mod console_pages;
+mod console_sources;
 mod dead_letters;
 mod digests;
 mod digests_interrupted;
