@@ -1,5 +1,6 @@
 //! The change feeds that are read. Each has leases of its own in the one leases container.
 
+use changefeed_cosmos::SourceName;
 use changefeed_processor::ChangeFeedMode;
 use serde::{Serialize, Serializer};
 
@@ -49,13 +50,19 @@ impl Feed {
         }
     }
 
-    /// The function that the Functions host calls with its changes.
+    /// The function that the Functions host calls with its changes, of a source without a name.
     pub fn function(self) -> &'static str {
         match self {
             Self::Capture => "CosmosChangeFeed",
             Self::CaptureAllVersions => "CosmosChangeFeedAllVersions",
             Self::Jobs => "RunJobs",
         }
+    }
+
+    /// The function that the Functions host calls with the changes of this feed of a source. All sources share that of the jobs.
+    pub fn function_of(self, source: &SourceName) -> String {
+        let function = self.function();
+        if source.is_default() || !self.is_captured() { function.to_owned() } else { format!("{function}_{source}") }
     }
 }
 

@@ -19,6 +19,7 @@ mod routes;
 mod server;
 mod service;
 mod shapes;
+mod sources;
 mod stalled;
 mod status;
 mod telemetry;

@@ -1,8 +1,10 @@
 //! Metrics in the text format of Prometheus.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use changefeed_cosmos::SourceName;
 use changefeed_history::CaptureReport;
 use changefeed_operations::{BackupLateness, BackupPolicies};
 use changefeed_processor::{LeaseLag, ProcessorBuilder};
@@ -24,8 +26,15 @@ const OBSERVED_LIFETIME: Duration = Duration::from_secs(10);
 /// The leases of the feeds that could be read.
 pub type Leases = Vec<(Feed, Vec<LeaseLag>)>;
 
-/// What is read for the metrics.
+/// The source of a metric; none if the app names no sources.
+fn labels_of(source: Option<&SourceName>) -> Labels {
+    source.map(|source| ("source".to_owned(), source.to_string())).into_iter().collect()
+}
+
+/// What is read of a source for the metrics.
 pub struct Observed {
+    /// The label of the source.
+    source: Labels,
     /// The leases.
     pub leases: Leases,
     /// The backups of the policy; none if no policy is set, or if it could not be read.
@@ -33,30 +42,36 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// The leases of a source, of which nothing else is read yet.
+    pub fn of_leases(source: &SourceMetrics, leases: Leases) -> Self {
+        Self { source: source.labels.clone(), leases, backups: None }
+    }
+
     /// Reads how far the backups of the policy are behind, which is one item. Without it the other metrics are still there.
-    pub async fn of(leases: Leases, policies: &BackupPolicies) -> Self {
+    pub async fn of(source: &SourceMetrics, leases: Leases, policies: &BackupPolicies) -> Self {
         let backups = policies.lateness(Utc::now()).await;
         let backups = backups.inspect_err(|error| log::warn!("could not read the backup policy: {error}"));
-        Self { leases, backups: backups.unwrap_or_default() }
+        Self { backups: backups.unwrap_or_default(), ..Self::of_leases(source, leases) }
     }
 }
 
-/// `feed`, and for metrics of a lease `mode` and `lease`.
+/// `source` if the app names sources, `feed` for metrics of a feed, and for metrics of a lease `mode` and `lease`.
 type Labels = Vec<(String, String)>;
 type Gauges = Family<Labels, Gauge>;
+type Counters = Family<Labels, Counter>;
 
 /// Counters of this process, and the state of all leases.
 pub struct Metrics {
     registry: Registry,
     /// What was read last.
-    observed: tokio::sync::Mutex<Option<(Instant, Observed)>>,
-    batches: Counter,
-    failed_batches: Counter,
-    stored: Counter,
-    already_stored: Counter,
-    dead_lettered: Counter,
-    erased: Counter,
-    request_units: Counter<f64, AtomicU64>,
+    observed: tokio::sync::Mutex<Option<(Instant, Vec<Observed>)>>,
+    batches: Counters,
+    failed_batches: Counters,
+    stored: Counters,
+    already_stored: Counters,
+    dead_lettered: Counters,
+    erased: Counters,
+    request_units: Family<Labels, Counter<f64, AtomicU64>>,
     lease_errors: Family<Labels, Counter>,
     leases_held: Gauges,
     lag: Gauges,
@@ -83,13 +98,13 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("changefeed"),
             observed: tokio::sync::Mutex::default(),
-            batches: Counter::default(),
-            failed_batches: Counter::default(),
-            stored: Counter::default(),
-            already_stored: Counter::default(),
-            dead_lettered: Counter::default(),
-            erased: Counter::default(),
-            request_units: Counter::default(),
+            batches: Family::default(),
+            failed_batches: Family::default(),
+            stored: Family::default(),
+            already_stored: Family::default(),
+            dead_lettered: Family::default(),
+            erased: Family::default(),
+            request_units: Family::default(),
             lease_errors: Family::default(),
             leases_held: Family::default(),
             lag: Family::default(),
@@ -149,35 +164,122 @@ impl Metrics {
         metrics
     }
 
+    /// All metrics as text. `read` reads the leases and the backup policy of each source; it is not awaited if they were read a moment ago.
+    ///
+    /// # Errors
+    /// When they cannot be written as text.
+    pub async fn text(&self, read: impl Future<Output = Vec<Observed>>) -> Result<String, std::fmt::Error> {
+        let mut known = self.observed.lock().await;
+        let observed = match known.take().filter(|(read, _)| read.elapsed() < OBSERVED_LIFETIME) {
+            Some(known) => known,
+            None => (Instant::now(), read.await),
+        };
+        let (_, observed) = known.insert(observed);
+        for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state, &self.backup_age, &self.backup_overdue] {
+            family.clear();
+        }
+        observed.iter().for_each(|observed| self.set(observed));
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(without_empty_labels(&text))
+    }
+
+    /// Sets what was read of a source.
+    fn set(&self, Observed { source, leases, backups }: &Observed) {
+        if let Some(backups) = backups {
+            let age = |since: Option<DateTime<Utc>>| since.map(|since| (Utc::now() - since).num_seconds());
+            if let Some(age) = age(backups.newest) {
+                self.backup_age.get_or_create(source).set(age);
+            }
+            self.backup_overdue.get_or_create(source).set(age(backups.due_since).unwrap_or(0));
+        }
+        for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
+            let mut labels = labels_of_feed(source, feed);
+            labels.push(("mode".to_owned(), lease.mode.to_string()));
+            labels.push(("lease".to_owned(), lease.lease_token.clone()));
+            let set = |family: &Gauges, value: Option<i64>| {
+                if let Some(value) = value {
+                    family.get_or_create(&labels).set(value);
+                }
+            };
+            set(&self.lag, lease.lag);
+            set(&self.lag_seconds, lease.lag_seconds);
+            set(&self.stuck, Some(i64::from(lease.is_stuck)));
+            let state = ("state".to_owned(), lease.state.name().to_owned());
+            self.state.get_or_create(&[labels.as_slice(), &[state]].concat()).set(1);
+        }
+    }
+}
+
+/// The text with metrics that have no label as they are usually written: `changefeed_batches_total 1`.
+fn without_empty_labels(text: &str) -> String {
+    let line = |line: &str| match line.split_once("{} ") {
+        Some((name, value)) if !name.contains('{') && !name.starts_with('#') => format!("{name} {value}\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+/// The labels of a feed. All sources share that of the jobs.
+fn labels_of_feed(source: &Labels, feed: Feed) -> Labels {
+    let source = source.iter().filter(|_| feed.is_captured()).cloned();
+    source.chain([("feed".to_owned(), feed.name().to_owned())]).collect()
+}
+
+/// The metrics of one source.
+#[derive(Clone)]
+pub struct SourceMetrics {
+    labels: Labels,
+    metrics: Arc<Metrics>,
+}
+
+impl SourceMetrics {
+    /// The metrics of a source, with its name if the app names sources. The counters begin at 0.
+    pub fn new(metrics: &Arc<Metrics>, source: Option<&SourceName>) -> Self {
+        let of_source = Self { labels: labels_of(source), metrics: Arc::clone(metrics) };
+        for counters in [&metrics.batches, &metrics.failed_batches, &metrics.stored, &metrics.already_stored] {
+            of_source.of(counters);
+        }
+        for counters in [&metrics.dead_lettered, &metrics.erased] {
+            of_source.of(counters);
+        }
+        drop(metrics.request_units.get_or_create(&of_source.labels));
+        of_source
+    }
+
+    fn of(&self, counters: &Counters) -> Counter {
+        counters.get_or_create_owned(&self.labels)
+    }
+
     /// Counts a captured batch, or a failed one.
     pub fn batch(&self, captured: Option<&CaptureReport>) {
         let Some(report) = captured else {
-            self.failed_batches.inc();
+            self.of(&self.metrics.failed_batches).inc();
             return;
         };
-        self.batches.inc();
-        self.stored.inc_by(report.stored);
-        self.already_stored.inc_by(report.already_stored);
-        self.dead_lettered.inc_by(report.dead_lettered);
-        self.erased.inc_by(report.erased);
-        self.request_units.inc_by(report.request_charge);
+        self.of(&self.metrics.batches).inc();
+        self.of(&self.metrics.stored).inc_by(report.stored);
+        self.of(&self.metrics.already_stored).inc_by(report.already_stored);
+        self.of(&self.metrics.dead_lettered).inc_by(report.dead_lettered);
+        self.of(&self.metrics.erased).inc_by(report.erased);
+        self.metrics.request_units.get_or_create(&self.labels).inc_by(report.request_charge);
     }
 
     /// What was captured.
     pub fn counts(&self) -> Counts {
         Counts {
-            batches: self.batches.get() + self.failed_batches.get(),
-            failed_batches: self.failed_batches.get(),
-            versions: self.stored.get(),
-            dead_letters: self.dead_lettered.get(),
+            batches: self.of(&self.metrics.batches).get() + self.of(&self.metrics.failed_batches).get(),
+            failed_batches: self.of(&self.metrics.failed_batches).get(),
+            versions: self.of(&self.metrics.stored).get(),
+            dead_letters: self.of(&self.metrics.dead_lettered).get(),
         }
     }
 
     /// Counts the leases that a feed's processor acquires and releases, and its errors.
     pub fn watch(&self, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
-        let label = vec![label_of(feed)];
-        let errors = self.lease_errors.get_or_create_owned(&label);
-        let held = self.leases_held.get_or_create_owned(&label);
+        let labels = labels_of_feed(&self.labels, feed);
+        let errors = self.metrics.lease_errors.get_or_create_owned(&labels);
+        let held = self.metrics.leases_held.get_or_create_owned(&labels);
         let released = held.clone();
         builder
             .on_lease_acquired(move |_| {
@@ -190,51 +292,4 @@ impl Metrics {
                 errors.inc();
             })
     }
-
-    /// All metrics as text. `read` reads the leases and the backup policy; it is not awaited if they were read a moment ago.
-    ///
-    /// # Errors
-    /// When they cannot be written as text.
-    pub async fn text(&self, read: impl Future<Output = Observed>) -> Result<String, std::fmt::Error> {
-        let mut known = self.observed.lock().await;
-        let observed = match known.take().filter(|(read, _)| read.elapsed() < OBSERVED_LIFETIME) {
-            Some(known) => known,
-            None => (Instant::now(), read.await),
-        };
-        let (_, Observed { leases, backups }) = known.insert(observed);
-        for family in [&self.lag, &self.lag_seconds, &self.stuck, &self.state, &self.backup_age, &self.backup_overdue] {
-            family.clear();
-        }
-        if let Some(backups) = backups {
-            let age = |since: Option<DateTime<Utc>>| since.map(|since| (Utc::now() - since).num_seconds());
-            if let Some(age) = age(backups.newest) {
-                self.backup_age.get_or_create(&Labels::new()).set(age);
-            }
-            self.backup_overdue.get_or_create(&Labels::new()).set(age(backups.due_since).unwrap_or(0));
-        }
-        for (feed, lease) in leases.iter().flat_map(|(feed, leases)| leases.iter().map(move |lease| (*feed, lease))) {
-            let labels = vec![
-                label_of(feed),
-                ("mode".to_owned(), lease.mode.to_string()),
-                ("lease".to_owned(), lease.lease_token.clone()),
-            ];
-            let set = |family: &Gauges, value: Option<i64>| {
-                if let Some(value) = value {
-                    family.get_or_create(&labels).set(value);
-                }
-            };
-            set(&self.lag, lease.lag);
-            set(&self.lag_seconds, lease.lag_seconds);
-            set(&self.stuck, Some(i64::from(lease.is_stuck)));
-            let state = ("state".to_owned(), lease.state.name().to_owned());
-            self.state.get_or_create(&[labels.as_slice(), &[state]].concat()).set(1);
-        }
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
-    }
-}
-
-fn label_of(feed: Feed) -> (String, String) {
-    ("feed".to_owned(), feed.name().to_owned())
 }

@@ -25,6 +25,8 @@ const ROUTES: &[Route] = &[
     resource("/", "GET, HEAD", |path| path.route(reading().to(root))),
     resource("/CosmosChangeFeed", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/CosmosChangeFeedAllVersions", "POST", |path| path.route(web::post().to(functions::capture::post))),
+    resource("/CosmosChangeFeed_{id}", "POST", |path| path.route(web::post().to(functions::capture::post))),
+    resource("/CosmosChangeFeedAllVersions_{id}", "POST", |path| path.route(web::post().to(functions::capture::post))),
     resource("/Retention", "POST", |path| path.route(web::post().to(functions::retention::post))),
     resource("/WatchLeases", "POST", |path| path.route(web::post().to(functions::watch_leases::post))),
     resource("/BackupPolicy", "POST", |path| path.route(web::post().to(functions::backup_policy::run))),
@@ -139,12 +141,18 @@ fn declared_spelling(path: &str) -> Option<String> {
         if typed.clone().count() != declared.clone().count() {
             return None;
         }
-        let segments = typed.zip(declared).map(|(typed, declared)| match declared {
-            id if id.starts_with('{') => Some(typed),
-            name => name.eq_ignore_ascii_case(typed).then_some(name),
+        let segments = typed.zip(declared).map(|(typed, declared)| match declared.split_once('{') {
+            Some((name, _)) => with_spelling(typed, name),
+            None => declared.eq_ignore_ascii_case(typed).then(|| declared.to_owned()),
         });
         segments.collect::<Option<Vec<_>>>().map(|segments| segments.join("/"))
     })
+}
+
+/// A segment that begins with this name, in its spelling. The rest is as it was typed.
+fn with_spelling(typed: &str, name: &str) -> Option<String> {
+    let (start, rest) = typed.split_at_checked(name.len())?;
+    (start.eq_ignore_ascii_case(name) && !rest.is_empty()).then(|| format!("{name}{rest}"))
 }
 
 /// The host polls this path until it gets any answer, so it must not wait for anything.
@@ -178,6 +186,7 @@ mod tests {
         assert_eq!(spelling("/API/Status/"), "/api/status");
         assert_eq!(spelling("/Api/RESTORES/AbC/Items"), "/api/restores/AbC/items");
         assert_eq!(spelling("/api/Restores/%41/undo"), "/api/restores/%41/undo");
+        assert_eq!(spelling("/cosmoschangefeed_orders"), "/CosmosChangeFeed_orders");
         assert_eq!(spelling("/"), "/");
         assert_eq!(declared_spelling("/api/nothing"), None);
     }

@@ -12,7 +12,7 @@ use futures::future::{Either, ready};
 
 use crate::http::{check_site, invocation_id};
 use crate::routes;
-use crate::service::Service;
+use crate::sources::Sources;
 use crate::telemetry::Invocation;
 
 /// How long a connection may be idle, between requests or within the head of one. Under load the host takes seconds to
@@ -20,11 +20,11 @@ use crate::telemetry::Invocation;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Serves until the process receives a signal to stop. The host connects to 127.0.0.1 only.
-pub async fn serve(service: Service, port: u16) -> Result<()> {
-    let service = Data::new(service);
+pub async fn serve(sources: Sources, port: u16) -> Result<()> {
+    let sources = Data::new(sources);
     let app = move || {
         App::new()
-            .app_data(service.clone())
+            .app_data(sources.clone())
             .wrap(DefaultHeaders::new().add(("Cache-Control", "no-store")).add(("X-Content-Type-Options", "nosniff")))
             .wrap_fn(|mut request, app| {
                 routes::use_declared_spelling(&mut request);

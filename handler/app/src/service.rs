@@ -1,37 +1,52 @@
-//! What functions and subcommands work with: the capabilities over the settings, and counters of this process.
+//! What functions and subcommands work with: the capabilities of one source over its settings, and counters of this process.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use changefeed_cosmos::{Account, Error};
+use changefeed_cosmos::{Account, Error, SourceName};
 use changefeed_history::{Role, TimeZone};
 use changefeed_operations::Changefeed;
 use changefeed_processor::{Container, LeaseSet};
 
-use crate::config::{Settings, connect};
+use crate::config::Settings;
 use crate::feed::Feed;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, SourceMetrics};
 
-/// The capabilities over the settings, and what this process has captured.
+/// The capabilities of a source over its settings, and what this process has captured of it.
 pub struct Service {
     /// The monitored container and its history.
     pub changefeed: Changefeed,
     settings: Settings,
-    metrics: Arc<Metrics>,
+    metrics: SourceMetrics,
 }
 
 impl Service {
-    /// Sets up a service. It connects to Cosmos DB when it first needs to.
-    pub fn new(settings: Settings) -> Self {
-        let account = Account::new(connect(settings.connection.clone(), settings.preferred_regions.clone()));
-        let changefeed = Changefeed::new(&account, settings.names.clone(), settings.changefeed_options());
-        Self { changefeed, settings, metrics: Arc::new(Metrics::new()) }
+    /// Sets up the service of a source. Nothing is sent until it is needed.
+    pub fn new(account: &Account, settings: Settings, metrics: &Arc<Metrics>) -> Self {
+        let changefeed = Changefeed::new(account, settings.names.clone(), settings.changefeed_options());
+        let label = Some(&settings.source).filter(|_| !settings.sources.is_empty());
+        Self { changefeed, metrics: SourceMetrics::new(metrics, label), settings }
     }
 
-    /// A service for a command. Folders of this machine are locations of backups, too.
-    pub fn of_command(mut settings: Settings) -> Self {
-        settings.locations.host = Some(crate::jobs::host());
-        Self::new(settings)
+    /// The source.
+    pub fn source(&self) -> &SourceName {
+        &self.settings.source
+    }
+
+    /// The source, if the app has several.
+    pub fn named_source(&self) -> Option<&SourceName> {
+        Some(&self.settings.source).filter(|_| self.settings.sources.len() > 1)
+    }
+
+    /// The path of an answer or a page, with the source if the app has several.
+    pub fn path(&self, path: String) -> String {
+        self.named_source().map_or(path.clone(), |source| format!("{path}?source={source}"))
+    }
+
+    /// The feeds whose leases are looked at for this source. Those of the jobs, which all sources share, count for the first one.
+    pub fn feeds(&self) -> &'static [Feed] {
+        let is_first = self.settings.sources.first().is_none_or(|first| first == self.source());
+        if is_first { &Feed::ALL } else { &Feed::CAPTURED }
     }
 
     /// Time limit of one invocation.
@@ -39,8 +54,8 @@ impl Service {
         self.settings.batch_timeout
     }
 
-    /// What this process has captured since it started.
-    pub fn metrics(&self) -> &Arc<Metrics> {
+    /// What this process has captured of the source since it started.
+    pub fn metrics(&self) -> &SourceMetrics {
         &self.metrics
     }
 
@@ -83,11 +98,24 @@ impl Service {
         }
     }
 
+    /// Brings another event for jobs of this source that waited while the settings did not name it. A failure is logged: the next call tries
+    /// again.
+    pub async fn wake_jobs(&self) {
+        if self.settings.sources.is_empty() {
+            return;
+        }
+        match self.changefeed.jobs.wake_forgotten(chrono::Utc::now()).await {
+            Ok(woken) => woken.iter().for_each(|id| log::info!("job {id} has waited, and is delivered again")),
+            Err(error) => log::warn!("could not look for jobs that wait: {error}"),
+        }
+    }
+
     /// The zone of times in requests that are written without one.
     pub fn time_zone(&self) -> TimeZone {
         self.settings.time_zone.clone().unwrap_or(TimeZone::UTC)
     }
 
+    /// The settings of the source.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

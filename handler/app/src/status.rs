@@ -1,6 +1,6 @@
 //! The status of the service: settings without secrets, containers, leases, retention and counters.
 
-use changefeed_cosmos::{Error, timestamp};
+use changefeed_cosmos::{Error, SourceName, timestamp};
 use changefeed_history::{ContainerState, ContainerStatus, Growth, RetentionStatus, Role};
 use changefeed_operations::BackupLateness;
 use changefeed_processor::{ChangeFeedEstimator, ChangeFeedMode, FeedRange, LeaseLag, LeaseSet, LeaseState};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::feed::Feed;
 use crate::metrics::Counts;
 use crate::service::Service;
+use crate::sources::Sources;
 use crate::stalled::{WatchRecord, problem};
 
 /// The status of the service.
@@ -19,6 +20,9 @@ use crate::stalled::{WatchRecord, problem};
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     version: &'static str,
+    /// The source, if the app has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceName>,
     /// The settings without secrets.
     pub settings: Value,
     /// Every container with its number of items.
@@ -56,6 +60,9 @@ pub struct Status {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub has_unknown_identity: bool,
     since_start: Counts,
+    /// The other sources, if all were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_sources: Vec<Status>,
 }
 
 /// Whether the backups of the policy are taken. Times are RFC 3339 in UTC.
@@ -207,20 +214,37 @@ impl LeaseStatus {
 }
 
 impl Status {
-    /// Reads the status. A part that cannot be read holds the reason instead.
+    /// Reads the status of the first source, with those of the others.
+    pub async fn read_all(sources: &Sources) -> Self {
+        let mut read = join_all(sources.all().map(|service| Self::read(service))).await;
+        let others = read.split_off(1);
+        match read.pop() {
+            Some(first) => Self { other_sources: others, ..first },
+            None => Self::read(sources.first()).await,
+        }
+    }
+
+    /// The status of every source.
+    pub fn of_sources(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.other_sources)
+    }
+
+    /// Reads the status of a source. A part that cannot be read holds the reason instead.
     pub async fn read(service: &Service) -> Self {
-        let (containers, feeds, retention, growth, backups, unknown_identity) = tokio::join!(
+        let feeds = service.feeds();
+        let (containers, read_feeds, retention, growth, backups, unknown_identity) = tokio::join!(
             service.changefeed.containers.status(),
-            join_all(Feed::ALL.map(|feed| leases(service, feed))),
+            join_all(feeds.iter().map(|feed| leases(service, *feed))),
             service.changefeed.retention.status(Utc::now()),
             service.changefeed.containers.growth(Utc::now()),
             service.changefeed.backup_policy.lateness(Utc::now()),
             service.changefeed.dead_letters.has_unknown_identity()
         );
+        let containers = of_source(service, containers).await;
         let (mut leases, mut leases_gap, mut leases_overlap, mut leases_error) = (Vec::new(), None, None, None);
         // With leases of both modes, the last one is AllVersionsAndDeletes.
         let mut mode = None;
-        for (feed, read) in Feed::ALL.into_iter().zip(feeds) {
+        for (feed, read) in feeds.iter().copied().zip(read_feeds) {
             match read {
                 Ok(read) => {
                     if feed.is_captured() {
@@ -252,6 +276,7 @@ impl Status {
         };
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            source: service.named_source().cloned(),
             settings: service.settings().display(),
             containers,
             mode,
@@ -267,8 +292,21 @@ impl Status {
             backups_error,
             has_unknown_identity: unknown_identity.unwrap_or_default(),
             since_start: service.metrics().counts(),
+            other_sources: Vec::new(),
         }
     }
+}
+
+/// The containers, where that of dead letters has no items if those that it has are of other sources.
+async fn of_source(service: &Service, mut containers: Vec<ContainerStatus>) -> Vec<ContainerStatus> {
+    if service.named_source().is_some() && matches!(service.changefeed.dead_letters.has_any().await, Ok(false)) {
+        for container in containers.iter_mut().filter(|container| container.role == Role::DeadLetters) {
+            if let ContainerState::Ready { items, .. } = &mut container.state {
+                *items = Some(0);
+            }
+        }
+    }
+    containers
 }
 
 /// A feed that has no lease although it needs one: that of a container that was captured, because the container or its leases
@@ -284,7 +322,7 @@ async fn feed_without_leases(
     if !leases.iter().any(|lease| lease.feed.is_captured()) && containers.iter().any(has_versions) {
         return Ok(Some(Feed::captured_in(service.settings().mode)));
     }
-    let has_lease = leases.iter().any(|lease| lease.feed == Feed::Jobs);
+    let has_lease = leases.iter().any(|lease| lease.feed == Feed::Jobs) || !service.feeds().contains(&Feed::Jobs);
     let is_waiting = !has_lease && service.changefeed.jobs.has_queued().await?;
     Ok(is_waiting.then_some(Feed::Jobs))
 }

@@ -67,7 +67,8 @@ impl Container {
         let keys: Vec<Result<Key, Error>> = items.iter().map(|item| item.key(self)).collect();
         let mut results: Vec<Option<Created>> = items.iter().map(|_| None).collect();
         let sendable = (0..items.len()).filter(|index| keys[*index].is_ok()).collect();
-        if items.len() > 1 {
+        // A request in bulk sends the items as they are.
+        if items.len() > 1 && self.scope.source().is_none() {
             let bulk = Bulk { container: self, items, keys: &keys };
             Box::pin(bulk.run(sendable, deadline, &mut results)).await;
         }

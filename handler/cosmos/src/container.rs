@@ -21,6 +21,7 @@ use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
 use crate::range_ids::RangeIds;
+use crate::scope::Scope;
 
 /// An open container, with its definition as it was when it was opened.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ pub struct Container {
     pub(crate) definition: Arc<Definition>,
     pub(crate) staleness: Staleness,
     pub(crate) meter: Meter,
+    pub(crate) scope: Scope,
 }
 
 /// The answer to a write.
@@ -97,12 +99,18 @@ impl Container {
         self.definition.default_ttl
     }
 
+    /// The id of an item of which every source has its own one.
+    pub fn own_id(&self, name: &str) -> String {
+        self.scope.own_id(name)
+    }
+
     /// Creates an item.
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when an item of this id exists.
     pub async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, item, Some(self.write_options()))).await;
+        let item = self.scope.marked(id, item)?;
+        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, &item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("creating", id, error))
     }
 
@@ -111,7 +119,8 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, item, Some(self.write_options()))).await;
+        let item = self.scope.marked(id, item)?;
+        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, &item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("upserting", id, error))
     }
 
@@ -128,10 +137,11 @@ impl Container {
     /// # Errors
     /// As the service answers.
     pub async fn read_stored(&self, key: &Key, id: &str) -> Result<Option<Stored>, Error> {
-        match ItemAddress::of(id) {
+        let stored = match ItemAddress::of(id) {
             ItemAddress::Path(id) => self.read_by_path(key, id).await,
             ItemAddress::Body(id) => self.read_by_batch(key, id).await,
-        }
+        };
+        Ok(stored?.and_then(|stored| Some(Stored { document: self.scope.unmarked(stored.document)?, ..stored })))
     }
 
     /// What a read of the item with this id has returned, if it is that item.
@@ -155,6 +165,7 @@ impl Container {
         item: &impl serde::Serialize,
         etag: &str,
     ) -> Result<Written, Error> {
+        let item = &self.scope.marked(id, item)?;
         match ItemAddress::of(id) {
             ItemAddress::Path(id) => self.replace_by_path(key, id, item, etag).await,
             ItemAddress::Body(id) => self.replace_by_batch(key, id, item, etag).await,
@@ -167,6 +178,10 @@ impl Container {
     /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another etag;
     /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot delete an item with this id.
     pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+        // A caller that knows the etag has read the item.
+        if etag.is_none() && self.scope.source().is_some() && Box::pin(self.read_stored(key, id)).await?.is_none() {
+            return Ok(None);
+        }
         match ItemAddress::of(id) {
             ItemAddress::Path(id) => self.delete_by_path(key, id, etag).await,
             ItemAddress::Body(id) => self.delete_by_batch(key, id, etag).await,

@@ -18,6 +18,8 @@ use crate::gateway::Gateway;
 use crate::meter::Meter;
 use crate::range_ids::RangeIds;
 use crate::resource_name::ResourceName;
+use crate::scope::Scope;
+use crate::source_name::SourceName;
 
 /// For how long a definition is used before it is read again.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -31,6 +33,7 @@ pub struct LazyContainer {
     database: String,
     name: String,
     meter: Meter,
+    scope: Scope,
     shared: Arc<Shared>,
 }
 
@@ -81,13 +84,29 @@ fn is_due(age: Duration, is_reported_stale: bool, since_failure: Option<Duration
 impl LazyContainer {
     /// The container of this name. Nothing is sent before it is needed.
     pub fn new(account: Account, database: impl Into<String>, name: impl Into<String>) -> Self {
-        let shared = Arc::default();
-        Self { account, database: database.into(), name: name.into(), meter: Meter::default(), shared }
+        let (meter, scope, shared) = (Meter::default(), Scope::default(), Arc::default());
+        Self { account, database: database.into(), name: name.into(), meter, scope, shared }
     }
 
     /// The same container, whose requests another meter counts.
     pub fn metered(&self, meter: &Meter) -> Self {
         Self { meter: meter.clone(), ..self.clone() }
+    }
+
+    /// The items of one source, in a container that several sources share: others are not found, and what is written has the name of the
+    /// source. Of the source `default` it is the items without one.
+    pub fn of_source(&self, source: SourceName) -> Self {
+        Self { scope: Scope::Source(source), ..self.clone() }
+    }
+
+    /// The id of an item of which every source has its own one.
+    pub fn own_id(&self, name: &str) -> String {
+        self.scope.own_id(name)
+    }
+
+    /// The source of the items, in a container that several sources share.
+    pub fn source(&self) -> Option<&SourceName> {
+        self.scope.source()
     }
 
     /// The container's name.
@@ -215,6 +234,7 @@ impl LazyContainer {
             definition: known.definition,
             staleness: known.staleness,
             meter: self.meter.clone(),
+            scope: self.scope.clone(),
         }
     }
 }

@@ -40,7 +40,9 @@ mod read_many;
 mod record_id;
 mod resource_name;
 mod retry;
+mod scope;
 mod single_batch;
+mod source_name;
 mod system_properties;
 mod time_to_live;
 
@@ -79,5 +81,6 @@ pub use read_many::MAX_TOGETHER;
 pub use record_id::check_record_id;
 pub use resource_name::{InvalidName, NAME_GRAMMAR, ResourceName};
 pub use retry::{pause_before_retry, retry};
+pub use source_name::{InvalidSourceName, SOURCE_NAME_GRAMMAR, SourceName};
 pub use system_properties::{FEED_LSN, SYSTEM_PROPERTIES, timestamp, without_system_properties};
 pub use time_to_live::{expires_at, own_ttl};

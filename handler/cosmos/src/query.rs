@@ -163,7 +163,7 @@ impl Container {
         }
         query_depth::check(text)
             .map_err(|error| Error::invalid(format!("querying container {}", self.name), error.to_string()))?;
-        let mut query = Query::from(text);
+        let mut query = Query::from(self.scope.query(text)?.into_owned());
         for (name, value) in parameters {
             query = query.with_parameter(name.clone(), value).map_err(|error| self.query_failed(error))?;
         }

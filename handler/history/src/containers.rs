@@ -1,6 +1,6 @@
 //! The containers of a history, by their roles.
 
-use changefeed_cosmos::{Account, Error, LazyContainer};
+use changefeed_cosmos::{Account, Error, LazyContainer, SourceName};
 use serde::Serialize;
 
 use crate::indexed_field::IndexedField;
@@ -74,6 +74,7 @@ impl ContainerNames {
 /// The containers by their roles. Each is opened when a request first needs it.
 #[derive(Clone, Debug)]
 pub struct Containers {
+    source: SourceName,
     names: ContainerNames,
     indexed_fields: Vec<IndexedField>,
     pub(crate) monitored: LazyContainer,
@@ -84,7 +85,7 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// The containers with these names. No request is sent. `indexed_fields` are the fields of documents that the changes container
+    /// The containers with these names, of the source `default`. No request is sent. `indexed_fields` are the fields of documents that the changes container
     /// indexes.
     pub fn new(account: &Account, names: ContainerNames, indexed_fields: Vec<IndexedField>) -> Self {
         let container = |name: &String| LazyContainer::new(account.clone(), names.database.clone(), name.clone());
@@ -92,11 +93,23 @@ impl Containers {
             monitored: container(&names.monitored),
             changes: container(&names.changes),
             leases: container(&names.leases),
-            jobs: container(&names.jobs),
-            dead_letters: container(&names.dead_letters),
+            jobs: container(&names.jobs).of_source(SourceName::default()),
+            dead_letters: container(&names.dead_letters).of_source(SourceName::default()),
+            source: SourceName::default(),
             names,
             indexed_fields,
         }
+    }
+
+    /// The same containers of another source, which shares those of jobs and of dead letters.
+    pub fn of_source(self, source: SourceName) -> Self {
+        let [jobs, dead_letters] = [&self.jobs, &self.dead_letters].map(|shared| shared.of_source(source.clone()));
+        Self { source, jobs, dead_letters, ..self }
+    }
+
+    /// The source whose documents, versions, jobs and dead letters these are.
+    pub fn source(&self) -> &SourceName {
+        &self.source
     }
 
     /// Their names.

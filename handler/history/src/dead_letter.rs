@@ -1,6 +1,6 @@
 //! The record of a document that can never be stored as a version. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Error, Item, split_large_record, timestamp};
+use changefeed_cosmos::{Error, Item, SourceName, split_large_record, timestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -13,7 +13,7 @@ use crate::version::SCHEMA;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// Follows from the payload alone: a document that is delivered again is the same dead letter.
+    /// Follows from the source and the payload alone: a document that is delivered again is the same dead letter.
     pub id: String,
     /// The reason for programs, as of the last attempt: `not-json`, `not-an-object`, `no-id`, `invalid-id`, `invalid-key`, `no-etag`,
     /// `no-time`, `refused`, `unknown-identity`.
@@ -57,15 +57,29 @@ pub(crate) const LISTED_FIELDS: [&str; 10] = [
     "schema",
 ];
 
+/// The id of a dead letter. The container is shared, and two sources may be delivered the same text.
+fn id_of(source: &SourceName, payload: &str) -> String {
+    let mut digest = Sha256::new();
+    if !source.is_default() {
+        digest.update(format!("{source}\n"));
+    }
+    hex::encode(digest.chain_update(payload).finalize())
+}
+
 fn through_host() -> bool {
     true
 }
 
 impl DeadLetter {
-    pub(crate) fn new(payload: &str, unusable: &Unusable, batch: &Batch, now: DateTime<Utc>) -> Self {
-        let digest = Sha256::digest(payload.as_bytes());
+    pub(crate) fn new(
+        source: &SourceName,
+        payload: &str,
+        unusable: &Unusable,
+        batch: &Batch,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
-            id: hex::encode(digest),
+            id: id_of(source, payload),
             reason: unusable.code.to_owned(),
             message: unusable.message.clone(),
             function: batch.function.clone(),
@@ -77,6 +91,14 @@ impl DeadLetter {
             schema: SCHEMA,
             payload: Some(payload.to_owned()),
         }
+    }
+
+    /// The same dead letter in another source.
+    pub(crate) fn in_source(mut self, source: &SourceName) -> Self {
+        if let Some(payload) = &self.payload {
+            self.id = id_of(source, payload);
+        }
+        self
     }
 
     pub(crate) fn items(&self) -> Result<Vec<Item>, Error> {
@@ -103,10 +125,19 @@ mod tests {
         #[test]
         fn a_dead_letter_is_read_back_as_it_was_written(payload in any::<String>(), message in any::<String>(), host in any::<bool>()) {
             let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: host };
-            let letter = DeadLetter::new(&payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
+            let source = SourceName::default();
+            let letter = DeadLetter::new(&source, &payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
             let items = letter.items().expect("items");
             prop_assert_eq!(serde_json::from_str::<DeadLetter>(items[0].text()).expect("letter"), letter);
         }
+    }
+
+    #[test]
+    fn the_same_payload_is_another_dead_letter_in_another_source() {
+        let (default, orders) = (SourceName::default(), "orders".parse().expect("a name"));
+        assert_eq!(id_of(&default, "{}"), hex::encode(Sha256::digest("{}")));
+        assert_ne!(id_of(&default, "{}"), id_of(&orders, "{}"));
+        assert_eq!(id_of(&orders, "{}").len(), 64);
     }
 
     #[test]

@@ -105,10 +105,11 @@ impl Containers {
         let Some(usage) = self.changes.open().await?.usage().await? else { return Ok(()) };
         sizes.add(second, usage);
         let record = serde_json::json!({"id": ID, "kind": ID, "samples": sizes.samples, "schema": SCHEMA});
-        let (jobs, key) = (self.jobs.open().await?, Key::text(ID));
+        let (jobs, id) = (self.jobs.open().await?, self.jobs.own_id(ID));
+        let key = Key::text(&id);
         let written = match etag {
-            Some(etag) => jobs.replace(&key, ID, &record, &etag).await,
-            None => jobs.create(&key, ID, &record).await,
+            Some(etag) => jobs.replace(&key, &id, &record, &etag).await,
+            None => jobs.create(&key, &id, &record).await,
         };
         match written {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) => Ok(()),
@@ -131,7 +132,10 @@ impl Containers {
 
     /// The sizes and their etag. A record that cannot be parsed counts as empty and is replaced.
     async fn sizes(&self) -> Result<(Sizes, Option<String>), Error> {
-        let Some(item) = self.jobs.open().await?.read(&Key::text(ID), ID).await? else { return Ok(Default::default()) };
+        let id = self.jobs.own_id(ID);
+        let Some(item) = self.jobs.open().await?.read(&Key::text(&id), &id).await? else {
+            return Ok(Default::default());
+        };
         let etag = item["_etag"].as_str().map(str::to_owned);
         Ok((serde_json::from_value(without_system_properties(item)).unwrap_or_default(), etag))
     }

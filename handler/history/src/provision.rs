@@ -105,7 +105,7 @@ pub fn container_spec(
     };
     let indexed_paths = match role {
         Role::Changes => changes_indexes(indexed_fields),
-        Role::DeadLetters => ["/reason/?", "/capturedAt/?", "/partOf/?"].map(str::to_owned).to_vec(),
+        Role::DeadLetters => ["/reason/?", "/capturedAt/?", "/partOf/?", "/source/?"].map(str::to_owned).to_vec(),
         // Pages of items are large, and queries find them by `jobId`.
         Role::Jobs => JOB_INDEXES.map(str::to_owned).to_vec(),
         Role::Monitored | Role::Leases => Vec::new(),
@@ -119,7 +119,7 @@ const AZ_ACCOUNT: &str = "--account-name <account> --resource-group <group>";
 /// The version of the resource provider's interface.
 const API_VERSION: &str = "2025-04-15";
 
-const JOB_INDEXES: [&str; 10] = [
+const JOB_INDEXES: [&str; 11] = [
     "/kind/?",
     "/state/?",
     "/startedAt/?",
@@ -130,6 +130,7 @@ const JOB_INDEXES: [&str; 10] = [
     "/job/updatedAt/?",
     "/request/dryRun/?",
     "/undoOf/?",
+    "/source/?",
 ];
 
 /// Only the paths that queries filter or order by: this halves the cost of storing a version.

@@ -73,8 +73,9 @@ pub(crate) struct RemovalLog<'a> {
 impl RemovalLog<'_> {
     /// Records that versions are about to be removed, by the id and the key of their items: at most [`RECORDED_TOGETHER`].
     pub(crate) async fn record(&self, versions: &[(&str, &Key)], deadline: Instant) -> Result<(), Error> {
-        let key = Key::text(DIGESTS_RECORD);
-        if versions.is_empty() || retry(deadline, || self.jobs.read(&key, DIGESTS_RECORD)).await?.is_none() {
+        let id = self.jobs.own_id(DIGESTS_RECORD);
+        let key = Key::text(&id);
+        if versions.is_empty() || retry(deadline, || self.jobs.read(&key, &id)).await?.is_none() {
             return Ok(());
         }
         let mut names = Vec::with_capacity(versions.len());

@@ -94,7 +94,8 @@ pub(crate) struct Saved {
 
 impl Saved {
     pub(crate) async fn load(jobs: &Container) -> Result<Self, Error> {
-        let Some(record) = jobs.read(&Key::text(ID), ID).await? else {
+        let id = jobs.own_id(ID);
+        let Some(record) = jobs.read(&Key::text(&id), &id).await? else {
             return Ok(Self { progress: Progress::default(), counted: 0, etag: None });
         };
         let etag = record["_etag"].as_str().map(str::to_owned);
@@ -103,12 +104,13 @@ impl Saved {
 
     /// Writes the record. Returns `false` if another sweep has written it since it was read.
     pub(crate) async fn save(&mut self, jobs: &Container, deadline: Instant) -> Result<bool, Error> {
-        let key = Key::text(ID);
+        let id = jobs.own_id(ID);
+        let key = Key::text(&id);
         let record = serde_json::to_value(&self.progress)
             .map_err(|error| Error::internal("saving the retention record", error))?;
         let written = match &self.etag {
-            Some(etag) => retry(deadline, || jobs.replace(&key, ID, &record, etag)).await,
-            None => retry(deadline, || jobs.create(&key, ID, &record)).await,
+            Some(etag) => retry(deadline, || jobs.replace(&key, &id, &record, etag)).await,
+            None => retry(deadline, || jobs.create(&key, &id, &record)).await,
         };
         match written {
             Ok(written) => {

@@ -134,10 +134,11 @@ impl ServiceClock {
 
     async fn write_and_read(&self, deadline: Instant) -> Result<Measured, Error> {
         let jobs = self.jobs.open().await?;
-        let key = Key::text(ID);
+        let id = jobs.own_id(ID);
+        let key = Key::text(&id);
         let item = json!({"id": ID, "kind": ID, "schema": SCHEMA});
-        retry(deadline, || jobs.upsert(&key, ID, &item)).await?;
-        let stored = retry(deadline, || jobs.read(&key, ID)).await?;
+        retry(deadline, || jobs.upsert(&key, &id, &item)).await?;
+        let stored = retry(deadline, || jobs.read(&key, &id)).await?;
         let time = stored
             .as_ref()
             .and_then(|item| item["_ts"].as_i64())

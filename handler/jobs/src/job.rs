@@ -1,6 +1,6 @@
 //! A job as it is stored in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{check_record_id, timestamp};
+use changefeed_cosmos::{SourceName, check_record_id, timestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -184,6 +184,8 @@ pub struct JobToRun {
     pub id: String,
     /// The name of its kind.
     pub kind: String,
+    /// The source whose job it is.
+    pub source: SourceName,
 }
 
 /// The job in a changed item of the jobs container, if it has work left. A job that only one machine can run is left
@@ -193,7 +195,8 @@ pub fn job_to_run(item: &Value) -> Option<JobToRun> {
     let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
     let id = item["id"].as_str().filter(|id| check_record_id("job", id).is_ok());
     let id = id.filter(|_| is_for_all && !state.is_end())?;
-    Some(JobToRun { id: id.to_owned(), kind: item["kind"].as_str().unwrap_or_default().to_owned() })
+    let source = SourceName::of_item(item).ok()?;
+    Some(JobToRun { id: id.to_owned(), kind: item["kind"].as_str().unwrap_or_default().to_owned(), source })
 }
 
 /// A new id. Ids sort by time.
@@ -230,8 +233,12 @@ mod tests {
     #[test]
     fn an_item_is_run_if_it_has_the_id_of_a_job_and_work_left() {
         let item = |id: &str, state: &str| json!({"id": id, "kind": "verify", "state": state, "job": {}});
-        let job = JobToRun { id: "1764267000-0a1b2c3d".to_owned(), kind: "verify".to_owned() };
-        assert_eq!(job_to_run(&item(&job.id, "queued")), Some(job));
+        let (id, kind, source) = ("1764267000-0a1b2c3d".to_owned(), "verify".to_owned(), SourceName::default());
+        let job = JobToRun { id, kind, source };
+        assert_eq!(job_to_run(&item(&job.id, "queued")).as_ref(), Some(&job));
+        let mut of_orders = item(&job.id, "queued");
+        of_orders["source"] = json!("orders");
+        assert_eq!(job_to_run(&of_orders), Some(JobToRun { source: "orders".parse().expect("a name"), ..job }));
         assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "done")), None);
         for id in ["..", "a/b", "a\tb", ""] {
             assert_eq!(job_to_run(&item(id, "queued")), None, "{id:?}");

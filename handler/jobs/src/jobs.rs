@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use changefeed_cosmos::{
-    Container, Error, ErrorKind, Key, LazyContainer, Meter, check_record_id, without_system_properties,
+    Container, Error, ErrorKind, Key, LazyContainer, Meter, SourceName, check_record_id, without_system_properties,
 };
 use serde::Serialize;
 
@@ -44,6 +44,11 @@ impl Jobs {
     /// The same jobs, whose requests another meter counts.
     pub fn metered(&self, meter: &Meter) -> Self {
         Self { container: self.container.metered(meter), ..self.clone() }
+    }
+
+    /// The source whose jobs these are.
+    pub fn source(&self) -> SourceName {
+        self.container.source().cloned().unwrap_or_default()
     }
 
     /// How jobs are run.

@@ -28,6 +28,7 @@ mod run;
 mod runner;
 mod set_budget;
 mod state;
+mod wake;
 
 pub use budget::{Budget, DefaultBudget, check_budget};
 pub use job::{Claim, Job, JobProgress, JobToRun, Work, job_to_run, new_id};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::Account;
+use changefeed_cosmos::{Account, SourceName};
 use changefeed_history::{
     ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, ErasureOptions, History,
     IndexedField, Retention, RetentionOptions, Role,
@@ -26,6 +26,8 @@ use crate::window::WindowReader;
 /// The options of a [`Changefeed`].
 #[derive(Clone, Debug)]
 pub struct ChangefeedOptions {
+    /// The source whose documents are captured.
+    pub source: SourceName,
     /// Concurrent writes of one batch or request.
     pub concurrency: usize,
     /// How long transient failures are retried within a batch before the batch fails and is redelivered.
@@ -90,7 +92,7 @@ pub struct Changefeed {
 impl Changefeed {
     /// Creates all capabilities for these containers. Nothing is sent until it is needed.
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
-        let containers = Containers::new(account, names, options.indexed_fields);
+        let containers = Containers::new(account, names, options.indexed_fields).of_source(options.source);
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
         let erasure = ErasureOptions::new(options.batch_timeout);
         let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use changefeed_cosmos::SourceName;
 use changefeed_history::TimeZone;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "local")]
@@ -26,6 +27,7 @@ use super::rehome::RehomeArguments;
 use super::restore::RestoreCommand;
 use super::retention::RetentionArguments;
 use super::serve::ServeArguments;
+use super::source::SourceCommand;
 use super::switch_mode::SwitchModeArguments;
 use super::terminal::TerminalArguments;
 use super::truncate::TruncateArguments;
@@ -61,6 +63,9 @@ pub struct Arguments {
     /// Container whose documents are captured; default: CHANGEFEED_MONITORED_CONTAINER
     #[arg(long, global = true, value_name = "NAME", help_heading = SETTINGS)]
     pub monitored: Option<String>,
+    /// Source, where CHANGEFEED_SOURCES names several; commands for all of them accept names with commas between them
+    #[arg(long, global = true, value_name = "NAME", value_delimiter = ',', help_heading = SETTINGS)]
+    pub source: Vec<SourceName>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -163,6 +168,10 @@ pub enum Command {
     Leases(LeasesCommand),
     /// Change the change feed mode of the capture without missing a change; says which step is next
     SwitchMode(SwitchModeArguments),
+    /// Add, list or remove containers that the app captures, each with its own history
+    #[command(after_help = "Example:\n  changefeed source add orders")]
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Print the completions of a shell
     #[cfg(feature = "local")]
     #[command(
@@ -194,6 +203,7 @@ impl Command {
             Self::Digest(command) => command.only_reads(),
             Self::Erase(arguments) => arguments.only_reads(),
             Self::Rehome(arguments) => arguments.only_reads(),
+            Self::Source(command) => command.only_reads(),
             #[cfg(feature = "local")]
             Self::Completions { .. } => true,
             #[cfg(feature = "local")]

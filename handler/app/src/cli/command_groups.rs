@@ -12,6 +12,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
         &[
             "status",
             "doctor",
+            "source",
             "verify",
             "digest",
             "dead-letters",

@@ -1,20 +1,24 @@
 //! `changefeed doctor`: checks everything that an app needs, and says what to do about each problem.
 
 use anyhow::Result;
-use changefeed_cosmos::{Error, Key};
+use changefeed_cosmos::{Error, Key, SourceName};
 use changefeed_history::{ContainerState, Role};
 use changefeed_jobs::new_id;
 use changefeed_processor::ChangeFeedMode;
 use chrono::Utc;
 use futures::TryStreamExt;
+use futures::future::join_all;
 use serde::Serialize;
 use serde_json::json;
 
 use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
 use super::output::print_line;
+use super::source::TriggerOf;
 use super::table::{Cell, Column};
+use crate::feed::Feed;
 use crate::service::Service;
+use crate::sources::Sources;
 use crate::status::Status;
 
 /// Seconds after which the service removes the item that is written to find out whether this is allowed.
@@ -26,6 +30,9 @@ const MAX_CLOCK_DIFFERENCE: i64 = 300;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Check {
+    /// The source, if the app has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<SourceName>,
     name: &'static str,
     state: State,
     /// What was found.
@@ -48,11 +55,11 @@ enum State {
 
 impl Check {
     fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, found: found.into(), advice: None }
+        Self { source: None, name, state: State::Ok, found: found.into(), advice: None }
     }
 
     fn problem(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, state: State::Problem, found: found.into(), advice: Some(advice.into()) }
+        Self { source: None, name, state: State::Problem, found: found.into(), advice: Some(advice.into()) }
     }
 
     fn advice(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -61,13 +68,20 @@ impl Check {
 
     fn not_checked(name: &'static str) -> Self {
         let found = "because of a problem above".to_owned();
-        Self { name, state: State::NotChecked, found, advice: None }
+        Self { source: None, name, state: State::NotChecked, found, advice: None }
     }
 }
 
-/// Checks the app. Ends with [`Exit::Found`] when there is a problem.
-pub async fn run(service: &Service, arguments: &ListOutput) -> Result<Exit> {
-    let checks = checks(service).await;
+/// Checks the app, each source of it. Ends with [`Exit::Found`] when there is a problem.
+pub async fn run(sources: &Sources, arguments: &ListOutput) -> Result<Exit> {
+    let of_sources = join_all(sources.all().map(async |service| {
+        let of_source = |check| Check { source: service.named_source().cloned(), ..check };
+        let mut checks = checks(service).await;
+        checks.extend(trigger(service));
+        checks.into_iter().map(of_source).collect::<Vec<_>>()
+    }));
+    let checks: Vec<Check> = of_sources.await.into_iter().flatten().collect();
+    let service = sources.first();
     let has_problem = checks.iter().any(|check| check.state == State::Problem);
     if arguments.format.is_table() {
         let names = &service.settings().names;
@@ -78,7 +92,7 @@ pub async fn run(service: &Service, arguments: &ListOutput) -> Result<Exit> {
 }
 
 impl ListItem for Check {
-    const CSV: &'static [&'static str] = &["name", "state", "found", "advice"];
+    const CSV: &'static [&'static str] = &["source", "name", "state", "found", "advice"];
 
     fn columns() -> Vec<Column> {
         vec![Column::fixed("Check"), Column::fixed("State"), Column::text("Found"), Column::text("What to do")]
@@ -92,7 +106,11 @@ impl ListItem for Check {
             State::NotChecked => "not checked",
         };
         let advice = self.advice.clone().unwrap_or_default();
-        vec![self.name.into(), Cell::state(state), self.found.clone().into(), advice.into()]
+        let name = match &self.source {
+            Some(source) => format!("{source}: {}", self.name),
+            None => self.name.to_owned(),
+        };
+        vec![name.into(), Cell::state(state), self.found.clone().into(), advice.into()]
     }
 }
 
@@ -117,6 +135,20 @@ async fn checks(service: &Service) -> Vec<Check> {
         dead_letters(&status),
     ]);
     checks
+}
+
+/// Whether the function that the host calls with the changes of a source with a name reads its container with its leases. Only the folder of
+/// the app shows it.
+fn trigger(service: &Service) -> Option<Check> {
+    const NAME: &str = "trigger";
+    let (settings, feed) = (service.settings(), Feed::captured_in(service.settings().mode));
+    let folder = settings.app_root.as_deref().filter(|_| !settings.source.is_default())?;
+    let function = settings.function(feed);
+    let expected = TriggerOf { monitored: &settings.names.monitored, lease_prefix: settings.lease_prefix(feed) };
+    Some(match expected.differs_from(folder, &function) {
+        None => Check::ok(NAME, format!("{function} reads {}", settings.names.monitored)),
+        Some(found) => Check::problem(NAME, found, format!("run changefeed source add {}", settings.source)),
+    })
 }
 
 /// The connection and the containers.

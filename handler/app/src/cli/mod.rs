@@ -38,6 +38,7 @@ mod restore;
 mod retention;
 mod serve;
 mod short_ids;
+mod source;
 mod standard_error;
 mod standard_output;
 mod start_from;
@@ -52,13 +53,15 @@ mod version_argument;
 mod window_arguments;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use self::arguments::{Arguments, Command};
 use self::exit_code::Exit;
 use self::standard_output::{OutputClosed, end_with_the_reader};
-use crate::config::{DATABASE, MONITORED, Settings, Source, time_zone};
+use crate::config::{DATABASE, MONITORED, RawSettings, SOURCES, Settings, time_zone};
 use crate::service::Service;
-use anyhow::Result;
+use crate::sources::Sources;
+use anyhow::{Result, bail};
 use changefeed_history::TimeZone;
 
 /// Reads the arguments and runs the subcommand.
@@ -69,7 +72,7 @@ pub fn run() -> ExitCode {
     if arguments.command.only_reads() {
         end_with_the_reader();
     }
-    let (arguments, source) = match in_zone(arguments) {
+    let (arguments, settings) = match in_zone(arguments) {
         Ok(read) => read,
         Err(error) => {
             report(&error);
@@ -84,7 +87,7 @@ pub fn run() -> ExitCode {
             return Exit::Failed.into();
         }
     };
-    let exit = runtime.block_on(dispatch(arguments, &source)).unwrap_or_else(|error| {
+    let exit = runtime.block_on(dispatch(arguments, &settings)).unwrap_or_else(|error| {
         report(&error);
         Exit::of_error(&error)
     });
@@ -99,49 +102,70 @@ fn report(error: &anyhow::Error) {
     }
 }
 
-/// Reads the settings' source, which may name the zone of times, and then the arguments again in that zone.
-fn in_zone(arguments: Arguments) -> Result<(Arguments, Source)> {
-    let source = match &arguments.settings {
-        Some(path) => Source::environment().with_file(path)?,
-        None => Source::environment(),
+/// Reads the settings, which may name the zone of times, and then the arguments again in that zone.
+fn in_zone(arguments: Arguments) -> Result<(Arguments, RawSettings)> {
+    let raw = match &arguments.settings {
+        Some(path) => RawSettings::environment().with_file(path)?,
+        None => RawSettings::environment(),
     };
-    let source =
-        source.with(DATABASE.name, arguments.database.as_ref()).with(MONITORED.name, arguments.monitored.as_ref());
+    let raw = raw.with(DATABASE.name, arguments.database.as_ref());
+    // Where sources have names, the container is that of one of them, or of one that is added.
+    let is_of_one = raw.get(SOURCES.name).is_some() || matches!(arguments.command, Command::Source(_));
+    let monitored = arguments.monitored.as_ref().filter(|_| !is_of_one);
+    let raw = raw.with(MONITORED.name, monitored);
     let zone = match arguments.time_zone {
         Some(zone) => zone,
-        None => time_zone(&source)?.unwrap_or_else(TimeZone::of_machine),
+        None => time_zone(&raw)?.unwrap_or_else(TimeZone::of_machine),
     };
     time::set_zone(zone);
-    Ok((Arguments::of_process(), source))
+    Ok((Arguments::of_process(), raw))
 }
 
-async fn dispatch(arguments: Arguments, source: &Source) -> Result<Exit> {
-    let service = || Settings::read(source).map(Service::of_command);
-    match arguments.command {
-        Command::Serve(serve) => serve::run(Settings::read(source)?, &serve).await,
+/// The sources that the arguments name; all if they name none.
+fn sources(arguments: &Arguments, raw: &RawSettings) -> Result<Sources> {
+    let sources = Sources::of_command(Settings::read(raw)?)?.only(&arguments.source)?;
+    let Some(monitored) = arguments.monitored.as_ref().filter(|_| raw.get(SOURCES.name).is_some()) else {
+        return Ok(sources);
+    };
+    let captures = |service: &&Arc<Service>| service.settings().names.monitored == *monitored;
+    let Some(source) = sources.all().find(captures).map(|service| service.source().clone()) else {
+        bail!("no source captures container {monitored}; name one with --source: {} has them", SOURCES.name);
+    };
+    Ok(sources.only(&[source])?)
+}
+
+async fn dispatch(arguments: Arguments, raw: &RawSettings) -> Result<Exit> {
+    let sources = |arguments: &Arguments| sources(arguments, raw);
+    let service = |arguments: &Arguments| anyhow::Ok(Arc::clone(sources(arguments)?.choose(None, "--source")?));
+    match &arguments.command {
+        Command::Serve(serve) => serve::run(Settings::read(raw)?, serve).await,
         #[cfg(feature = "local")]
-        Command::Local(local) => Box::pin(local::run(local, source)).await,
-        Command::Process(process) => Box::pin(process::run(service()?, process)).await,
-        Command::Provision(provision) => provision::run(&service()?, &provision).await,
-        Command::Populate(populate) => populate::run(&service()?, &populate).await,
-        Command::Truncate(truncate) => truncate::run(&service()?, &truncate).await,
-        Command::Query(query) => query::run(&service()?, &query).await,
-        Command::History(history) => history::run(&service()?, &history).await,
-        Command::Backup(backup) => Box::pin(backup::run(source, &backup)).await,
-        Command::Restore(restore) => restore::run(&service()?, &restore).await,
-        Command::DeadLetters(dead_letters) => dead_letters::run(&service()?, &dead_letters).await,
-        Command::Digest(digest) => digest::run(&service()?, &digest).await,
-        Command::Erase(erase) => erase::run(&service()?, &erase).await,
-        Command::Rehome(rehome) => Box::pin(rehome::run(&service()?, &rehome)).await,
-        Command::Retention(retention) => retention::run(&service()?, &retention).await,
-        Command::Verify(verify) => verify::run(&service()?, &verify).await,
-        Command::Status(status) => status::run(&service()?, &status).await,
-        Command::Doctor(output) => doctor::run(&service()?, &output).await,
-        Command::Leases(leases) => leases::run(&service()?, &leases).await,
-        Command::SwitchMode(switch) => switch_mode::run(&service()?, &switch).await,
+        Command::Local(local) => Box::pin(local::run(local, raw)).await,
+        Command::Process(process) => Box::pin(process::run(sources(&arguments)?, process)).await,
+        Command::Provision(provision) => provision::run(&sources(&arguments)?, provision).await,
+        Command::Populate(populate) => populate::run(&*service(&arguments)?, populate).await,
+        Command::Truncate(truncate) => truncate::run(&*service(&arguments)?, truncate).await,
+        Command::Query(query) => query::run(&*service(&arguments)?, query).await,
+        Command::History(history) => history::run(&*service(&arguments)?, history).await,
+        Command::Backup(backup) => Box::pin(backup::run(raw, || service(&arguments), backup)).await,
+        Command::Restore(restore) => restore::run(&*service(&arguments)?, restore).await,
+        Command::DeadLetters(dead_letters) => dead_letters::run(&*service(&arguments)?, dead_letters).await,
+        Command::Digest(digest) => digest::run(&*service(&arguments)?, digest).await,
+        Command::Erase(erase) => erase::run(&*service(&arguments)?, erase).await,
+        Command::Rehome(rehome) => Box::pin(rehome::run(&*service(&arguments)?, rehome)).await,
+        Command::Retention(retention) => retention::run(&*service(&arguments)?, retention).await,
+        Command::Verify(verify) => verify::run(&*service(&arguments)?, verify).await,
+        Command::Status(status) => status::run(&sources(&arguments)?, status).await,
+        Command::Doctor(output) => doctor::run(&sources(&arguments)?, output).await,
+        Command::Leases(leases) => {
+            let all = Sources::of_command(Settings::read(raw)?)?;
+            leases::run(&all, &*service(&arguments)?, leases).await
+        }
+        Command::SwitchMode(switch) => switch_mode::run(&*service(&arguments)?, switch).await,
+        Command::Source(command) => source::run(raw, arguments.monitored.as_ref(), command),
         #[cfg(feature = "local")]
-        Command::Completions { shell } => reference::completions(shell),
+        Command::Completions { shell } => reference::completions(*shell),
         #[cfg(feature = "local")]
-        Command::Manual { folder } => reference::manual(&folder),
+        Command::Manual { folder } => reference::manual(folder),
     }
 }

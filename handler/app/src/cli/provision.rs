@@ -11,7 +11,7 @@ use super::exit_code::Exit;
 use super::list::{ListItem, ListOutput, print_list};
 use super::standard_error::note;
 use super::table::{Cell, Column};
-use crate::service::Service;
+use crate::sources::Sources;
 
 #[derive(Debug, Args)]
 #[command(
@@ -29,9 +29,20 @@ pub struct ProvisionArguments {
 }
 
 /// Creates missing resources.
-pub async fn run(service: &Service, arguments: &ProvisionArguments) -> Result<Exit> {
-    let provisioned = service.changefeed.containers.provision(&arguments.partition_key, arguments.update_index).await?;
+pub async fn run(sources: &Sources, arguments: &ProvisionArguments) -> Result<Exit> {
+    let mut provisioned: Vec<Provisioned> = Vec::new();
+    for service in sources.all() {
+        let containers = &service.changefeed.containers;
+        let of_source = containers.provision(&arguments.partition_key, arguments.update_index).await?;
+        // The first source has created what all share.
+        let is_new = |resource: &Provisioned| {
+            !provisioned.iter().any(|earlier| (earlier.kind, &earlier.name) == (resource.kind, &resource.name))
+        };
+        let of_source: Vec<Provisioned> = of_source.into_iter().filter(is_new).collect();
+        provisioned.extend(of_source);
+    }
     print_list(arguments.output.format, &json!({ "items": provisioned }), &provisioned)?;
+    let service = sources.first();
     if service.settings().mode == ChangeFeedMode::LatestVersion && service.has_all_versions().await.is_ok() {
         note(
             "The account has AllVersionsAndDeletes mode, which misses no version and no delete. \

@@ -9,7 +9,7 @@ use clap::Args;
 use super::exit_code::Exit;
 use crate::config::Settings;
 use crate::server;
-use crate::service::Service;
+use crate::sources::Sources;
 
 /// The variable with the id of the process, which the host sets.
 #[cfg(unix)]
@@ -27,9 +27,10 @@ pub struct ServeArguments {
 }
 
 /// Serves until the process receives a signal to stop, or the Functions host that has started it is gone.
-pub async fn run(settings: Settings, arguments: &ServeArguments) -> Result<Exit> {
-    let port = arguments.port.unwrap_or(settings.port);
-    let serving = server::serve(Service::new(settings), port);
+pub async fn run(settings: Vec<Settings>, arguments: &ServeArguments) -> Result<Exit> {
+    let sources = Sources::new(settings)?;
+    let port = arguments.port.unwrap_or(sources.first().settings().port);
+    let serving = server::serve(sources, port);
     tokio::select! {
         served = serving => served.context("serving the functions")?,
         () = host_is_gone() => log::warn!("the Functions host is gone; this process ends too"),

@@ -4,6 +4,7 @@ use changefeed_history::TimeExpression;
 use changefeed_processor::ChangeFeedMode;
 
 use super::time;
+use crate::process::default_start;
 
 /// A start of the change feed.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +25,7 @@ impl StartFrom {
 
     /// The given start, or else the one that misses the fewest changes: the beginning, or now where no other is possible.
     pub fn or_default(given: Option<Self>, mode: ChangeFeedMode) -> changefeed_processor::StartFrom {
-        match (given, mode) {
-            (Some(start), _) => start.for_processor(),
-            (None, ChangeFeedMode::AllVersionsAndDeletes) => changefeed_processor::StartFrom::Now,
-            (None, ChangeFeedMode::LatestVersion) => changefeed_processor::StartFrom::Beginning,
-        }
+        given.map_or_else(|| default_start(mode), Self::for_processor)
     }
 
     pub fn parse(text: &str) -> Result<Self, String> {

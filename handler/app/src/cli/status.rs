@@ -12,32 +12,41 @@ use super::table::{Cell, Column};
 use super::time;
 use crate::config::{DATABASE, MODE};
 use crate::feed::Feed;
-use crate::service::Service;
+use crate::sources::Sources;
 use crate::status::{BackupStatus, LeaseStatus, Status};
 
-/// Shows containers and leases.
+/// Shows containers and leases of all sources.
 ///
 /// Ends with [`Exit::Found`] when a container is missing, leases have gaps or overlap, a lease makes no progress or is unreadable, or a backup is
 /// overdue.
 ///
 /// # Errors
 /// When containers or leases cannot be read.
-pub async fn run(service: &Service, arguments: &OutputArguments) -> Result<Exit> {
-    let status = Status::read(service).await;
-    let is_missing = status.containers.iter().any(|container| matches!(container.state, ContainerState::Missing));
-    let failed = status.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
-    // A missing container also makes the leases unreadable, which is no failure of its own.
-    let failed = failed || status.leases_error.is_some() && !is_missing;
-    let is_overdue = status.backups.as_ref().is_some_and(|backups| backups.overdue_since.is_some());
-    let is_flawed = is_missing || is_overdue || status.leases_gap.is_some() || status.leases_overlap.is_some();
-    let found = is_flawed || status.leases.iter().any(|lease| lease.is_stuck || lease.error.is_some());
+pub async fn run(sources: &Sources, arguments: &OutputArguments) -> Result<Exit> {
+    let status = Status::read_all(sources).await;
+    let (mut failed, mut found) = (false, false);
+    for source in status.of_sources() {
+        let is_missing = source.containers.iter().any(|container| matches!(container.state, ContainerState::Missing));
+        let unread = source.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
+        // A missing container also makes the leases unreadable, which is no failure of its own.
+        failed |= unread || source.leases_error.is_some() && !is_missing;
+        let is_overdue = source.backups.as_ref().is_some_and(|backups| backups.overdue_since.is_some());
+        let is_flawed = is_missing || is_overdue || source.leases_gap.is_some() || source.leases_overlap.is_some();
+        found |= is_flawed || source.leases.iter().any(|lease| lease.is_stuck || lease.error.is_some());
+    }
     if arguments.output == Output::Json {
         print_json(&status)?;
     } else if let Some(message) = common_failure(&status) {
         print_connection(&status)?;
         bail!("{message}");
     } else {
-        print_status(status)?;
+        let mut first = status;
+        let others = std::mem::take(&mut first.other_sources);
+        print_status(first)?;
+        for other in others {
+            print_line("")?;
+            print_status(other)?;
+        }
     }
     match (failed, found) {
         (true, _) => bail!("could not read the whole status; see above"),
@@ -57,8 +66,9 @@ fn common_failure(status: &Status) -> Option<&str> {
 
 fn print_connection(status: &Status) -> Result<()> {
     let setting = |name: &str| status.settings[name].as_str().unwrap_or_default();
+    let source = status.source.as_ref().map(|source| format!("Source: {source}; ")).unwrap_or_default();
     print_line(&format!(
-        "Account: {}; database: {}; mode: {}",
+        "{source}Account: {}; database: {}; mode: {}",
         setting("connection"),
         setting(DATABASE.name),
         setting(MODE.name)

@@ -11,8 +11,8 @@ use changefeed_cosmos::{
 use changefeed_operations::Connections;
 use futures::FutureExt;
 
+use super::raw_settings::RawSettings;
 use super::setting_value::invalid;
-use super::source::Source;
 
 const NAME: &str = "CosmosDB";
 
@@ -24,12 +24,12 @@ pub struct ConnectionSettings(Connection);
 impl ConnectionSettings {
     /// Reads the connection. `AzureWebJobsCosmosDB` takes precedence over `CosmosDB`, and a connection string over an
     /// endpoint.
-    pub fn read(source: &Source) -> Result<Self> {
+    pub fn read(source: &RawSettings) -> Result<Self> {
         Self::named(source, NAME)
     }
 
     /// Reads the connection of this name.
-    fn named(source: &Source, name: &str) -> Result<Self> {
+    fn named(source: &RawSettings, name: &str) -> Result<Self> {
         let sections = [format!("AzureWebJobs{name}"), name.to_owned()];
         for section in &sections {
             if let Some(text) = source.get(section) {
@@ -50,7 +50,7 @@ impl ConnectionSettings {
     }
 }
 
-fn identity_settings(source: &Source, section: &str) -> Result<Identity> {
+fn identity_settings(source: &RawSettings, section: &str) -> Result<Identity> {
     let part = |name: &str| source.get(&format!("{section}__{name}")).map(|value| value.expose().to_owned());
     let (tenant_id, client_id) = (part("tenantId"), part("clientId"));
     // Both become part of URLs and of errors. A secret that was put there by mistake would be printed.
@@ -94,7 +94,7 @@ fn is_domain(text: &str) -> bool {
 }
 
 /// Whether the platform provides a managed identity.
-fn in_azure(source: &Source) -> bool {
+fn in_azure(source: &RawSettings) -> bool {
     ["IDENTITY_ENDPOINT", "MSI_ENDPOINT"].iter().any(|name| source.get(name).is_some())
 }
 
@@ -119,7 +119,7 @@ pub fn connect(ConnectionSettings(connection): ConnectionSettings, preferred_reg
 }
 
 /// Finds the accounts of other connections in the settings.
-pub fn connections(source: &Source, preferred_regions: &[String]) -> Connections {
+pub fn connections(source: &RawSettings, preferred_regions: &[String]) -> Connections {
     let (source, regions) = (source.clone(), preferred_regions.to_vec());
     Connections::new(move |name| {
         let invalid = |message: String| Error::invalid("connecting to another account", message);
@@ -135,7 +135,7 @@ pub fn connections(source: &Source, preferred_regions: &[String]) -> Connections
 }
 
 /// The credential for other services: the one for Cosmos DB, if that is an identity.
-pub fn identity(source: &Source) -> Option<Arc<dyn TokenCredential>> {
+pub fn identity(source: &RawSettings) -> Option<Arc<dyn TokenCredential>> {
     let identity = match ConnectionSettings::read(source) {
         Ok(ConnectionSettings(Connection::Identity { identity, .. })) => identity,
         _ if in_azure(source) => Identity::Managed(None),
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn read<const N: usize>(values: [(&str, &str); N]) -> Result<String, String> {
-        ConnectionSettings::read(&Source::from(values))
+        ConnectionSettings::read(&RawSettings::from(values))
             .map(|connection| connection.to_string())
             .map_err(|error| format!("{error:#}"))
     }

@@ -4,15 +4,15 @@ use anyhow::{Result, anyhow};
 use changefeed_backup_format::LocationAccess;
 
 use super::connection::identity;
+use super::raw_settings::RawSettings;
 use super::setting_value::invalid;
-use super::source::Source;
 use super::table::{BACKUP_HOSTS, BACKUP_STORAGE};
 
 /// Reads the access to locations of backups. It does not need the settings of Cosmos DB.
 ///
 /// # Errors
 /// When the connection string is incomplete, or a host is not one.
-pub fn locations(source: &Source) -> Result<LocationAccess> {
+pub fn locations(source: &RawSettings) -> Result<LocationAccess> {
     let connection_string = source.get(BACKUP_STORAGE.name).map(|value| value.expose().to_owned());
     let identity = if connection_string.is_some() { None } else { identity(source) };
     let token_hosts = match source.get(BACKUP_HOSTS.name) {

@@ -11,6 +11,7 @@ pub struct Setting {
 pub const DATABASE: Setting = Setting { name: "CHANGEFEED_DATABASE", default: "dev" };
 pub const MONITORED: Setting = Setting { name: "CHANGEFEED_MONITORED_CONTAINER", default: "events" };
 pub const CHANGES: Setting = Setting { name: "CHANGEFEED_CHANGES_CONTAINER", default: "changes" };
+pub const SOURCES: Setting = Setting { name: "CHANGEFEED_SOURCES", default: "-" };
 pub const LEASES: Setting = Setting { name: "CHANGEFEED_LEASES_CONTAINER", default: "leases" };
 pub const JOBS: Setting = Setting { name: "CHANGEFEED_JOBS_CONTAINER", default: "jobs" };
 pub const DEAD_LETTERS: Setting = Setting { name: "CHANGEFEED_DEAD_LETTERS_CONTAINER", default: "dead-letters" };
@@ -39,10 +40,11 @@ pub const LOG_FORMAT: Setting = Setting { name: "CHANGEFEED_LOG_FORMAT", default
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 28] = [
+pub const SETTINGS: [Setting; 29] = [
     DATABASE,
     MONITORED,
     CHANGES,
+    SOURCES,
     LEASES,
     JOBS,
     DEAD_LETTERS,

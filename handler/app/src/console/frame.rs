@@ -1,5 +1,6 @@
 //! What every page has around its content: the head, the navigation, and the dialogs of the shell.
 
+use changefeed_cosmos::SourceName;
 use maud::{DOCTYPE, Markup, html};
 
 use super::address::API;
@@ -97,6 +98,10 @@ pub struct Frame<'f> {
     pub page: &'f str,
     /// The containers that it is about, if that is known: the shell does not know them.
     pub scope: &'f str,
+    /// The sources to choose from; none if the app has one, and in the shell, whose script brings them.
+    pub sources: &'f [SourceName],
+    /// The chosen one.
+    pub source: Option<&'f SourceName>,
     /// Whether the page is the shell: its script brings the content.
     pub is_shell: bool,
 }
@@ -124,6 +129,14 @@ impl Frame<'_> {
                         div.top {
                             a.name href={ (base) "/overview" } { "changefeed" }
                             span.scope.mono id="scope" hidden[self.scope.is_empty()] { (self.scope) }
+                            @if self.is_shell { select #source aria-label="Source" hidden {} }
+                            @if !self.sources.is_empty() {
+                                nav.choice aria-label="Sources" {
+                                    @for source in self.sources {
+                                        a href={ (base) "/" (self.page) "?source=" (source) } aria-current=[(Some(source) == self.source).then_some("true")] { (source) }
+                                    }
+                                }
+                            }
                             nav aria-label="Pages" {
                                 @for (name, shown) in PAGES {
                                     a href={ (base) "/" (name) } aria-current=[(name == self.page).then_some("page")] { (shown) }

@@ -42,6 +42,7 @@ mod restore_items;
 mod restore_parameters;
 mod restore_plan;
 mod shell;
+mod source_links;
 mod undo_preview;
 mod verification;
 mod version_list;

@@ -7,6 +7,7 @@ use changefeed_jobs::JobState;
 use changefeed_operations::ListedJob;
 use changefeed_processor::LeaseState;
 use chrono::Utc;
+use futures::future::join_all;
 use maud::{Markup, html};
 
 use super::day::day;
@@ -19,6 +20,7 @@ use super::page::Page;
 use super::viewer::Viewer;
 use crate::http::{NoParameters, Query};
 use crate::service::Service;
+use crate::sources::Sources;
 use crate::status::Status;
 
 const NAME: &str = "overview";
@@ -31,27 +33,29 @@ const SHOWN_JOBS: u32 = 20;
 const RECENT_RESTORES: u32 = 50;
 
 /// The page for a request.
-pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> Page {
+pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer, sources: &Sources) -> Page {
     match Query::<NoParameters>::read(request, viewer.zone()) {
-        Ok(NoParameters {}) => Page::new(NAME, TITLE, Box::pin(content(service, viewer)).await),
+        Ok(NoParameters {}) => Page::new(NAME, TITLE, Box::pin(content(service, viewer, sources)).await),
         Err(error) => Page::of_error(NAME, TITLE, &error, &html! { h1 { (TITLE) } }),
     }
 }
 
-async fn content(service: &Service, viewer: &Viewer) -> Markup {
+async fn content(service: &Service, viewer: &Viewer, sources: &Sources) -> Markup {
     let now = Utc::now().timestamp();
-    let (status, last, restores, unfinished, day) = tokio::join!(
+    let (status, last, restores, unfinished, day, all) = tokio::join!(
         Status::read(service),
         LastJobs::read(service),
         recent(service, JobKind::Restores, RECENT_RESTORES),
         service.changefeed.unfinished_jobs(&STORED, SHOWN_JOBS + 1),
-        day(service, viewer, now)
+        day(service, viewer, now),
+        of_sources(sources)
     );
     let health = Health::of(&status, &last);
     html! {
         span data-refresh=(REFRESH_SECONDS) hidden {}
         div.row.heading { div { h1 { (TITLE) } div.muted { (viewer.time(now)) " · " span.zone { (viewer.zone_at(now)) } } } }
         (capture(&status, &health))
+        (all)
         (under_way(viewer, &unfinished))
         div.tiles {
             (tile(viewer, "Last restore", restores.as_ref().map(|jobs| last_restore(jobs))))
@@ -62,6 +66,40 @@ async fn content(service: &Service, viewer: &Viewer) -> Markup {
         div.pair-of-panels {
             section.panel aria-label="Leases" { (leases(viewer, &status)) }
             section.panel aria-label="Containers" { (containers(viewer, &status)) }
+        }
+    }
+}
+
+/// What is captured of each source, where there are several.
+async fn of_sources(sources: &Sources) -> Markup {
+    if !sources.are_several() {
+        return html! {};
+    }
+    let read = sources.all().map(async |service| {
+        let (status, last) = tokio::join!(Status::read(service), LastJobs::read(service));
+        (service, Health::of(&status, &last))
+    });
+    let read = join_all(read).await;
+    html! {
+        section.panel aria-label="Sources" {
+            div.head { h2 { "Sources" } }
+            table {
+                thead { tr { th { "Source" } th { "Container" } th { "Capture" } } }
+                tbody {
+                    @for (service, health) in &read {
+                        tr {
+                            td { a href={ "overview?source=" (service.source()) } data-open { (service.source()) } }
+                            td.mono { (service.settings().names.monitored) }
+                            td {
+                                @match health.problems.first() {
+                                    Some(problem) => { span.error-text { (problem.what) } }
+                                    None => (health.sentence()),
+                                }
+                            }
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -3,10 +3,12 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, VARY, X_FRAME_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use maud::{Markup, html};
+use changefeed_cosmos::SourceName;
+use maud::{Markup, PreEscaped, html};
 
 use super::address::Address;
 use super::frame::Frame;
+use super::source_links::keep_source;
 use crate::http::ApiError;
 use crate::service::Service;
 
@@ -64,22 +66,42 @@ impl Page {
 
     /// The answer to a request.
     pub fn answer(self, request: &HttpRequest, service: &Service) -> HttpResponse {
-        let names = &service.settings().names;
+        let settings = service.settings();
+        let names = &settings.names;
+        let sources = if service.named_source().is_some() { settings.sources.as_slice() } else { &[] };
         let scope = format!("{} / {}", names.database, names.monitored);
         let title = format!("{} · {}/{}", self.title, names.database, names.monitored);
         let html = if request.headers().contains_key(FRAGMENT) {
             let address = self.address.map(|address| address.to_string());
             html! {
-                div.view data-title=(title) data-scope=(scope) data-page=(self.name) data-address=[address] data-above=[above(self.name, request)] {
+                div.view data-title=(title) data-scope=(scope) data-page=(self.name) data-address=[address] data-above=[above(self.name, request)]
+                    data-source=[service.named_source()] data-sources=[joined(sources)] {
                     (self.content)
                 }
             }
         } else {
-            Frame { title: &title, page: self.name, scope: &scope, is_shell: false }
-                .around(&html! { div.view { (self.content) } })
+            Frame {
+                title: &title,
+                page: self.name,
+                scope: &scope,
+                sources,
+                source: service.named_source(),
+                is_shell: false,
+            }
+            .around(&html! { div.view { (self.content) } })
+        };
+        let html = match service.named_source() {
+            Some(source) => PreEscaped(keep_source(&html.0, source)),
+            None => html,
         };
         answer(self.status, html)
     }
+}
+
+/// The names of the sources, for the choice in the head; none where there is nothing to choose.
+fn joined(sources: &[SourceName]) -> Option<String> {
+    let names = sources.iter().map(SourceName::as_str).collect::<Vec<_>>().join(",");
+    Some(names).filter(|names| !names.is_empty())
 }
 
 /// HTML with the headers of every page.

@@ -48,7 +48,7 @@ fn shell(page: &str) -> HttpResponse {
 }
 
 fn frame(title: &str, page: &str, content: &Markup) -> Markup {
-    Frame { title, page, scope: "", is_shell: true }.around(content)
+    Frame { title, page, scope: "", sources: &[], source: None, is_shell: true }.around(content)
 }
 
 /// What is shown for a name that no page has.

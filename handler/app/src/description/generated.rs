@@ -1,6 +1,7 @@
 //! Puts the descriptions of the functions together, as `docs/reference/openapi.json`. Only a test does it: the program has the file.
 
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 use utoipa::{Modify, OpenApi};
@@ -10,7 +11,7 @@ use crate::functions::{
     activity, backup_policy, backups, changes, dead_letters, history, metrics, populate, query, restores, status,
 };
 use crate::functions::{digests, erasures, truncate, verify};
-use crate::http::{ErrorAnswer, error_components};
+use crate::http::{ErrorAnswer, SOURCE, error_components};
 
 /// The rules for every request.
 const RULES: &str = "Stores every version of every document of an Azure Cosmos DB container, and restores any of them.\n\n\
@@ -75,7 +76,7 @@ const RULES: &str = "Stores every version of every document of an Azure Cosmos D
     ),
     components(schemas(ErrorAnswer)),
     security(("functionKey" = []), ("functionKeyInQuery" = [])),
-    modifiers(&Keys, &Errors, &Bodies),
+    modifiers(&Keys, &Errors, &Bodies, &SourceParameter),
     tags(
         (name = "Description", description = "What the API has."),
         (name = "History", description = "Versions of documents."),
@@ -144,6 +145,34 @@ impl Modify for Bodies {
         }
     }
 }
+
+/// The parameter that names the source. Every operation takes it but those that describe the API.
+struct SourceParameter;
+
+impl Modify for SourceParameter {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z][a-z0-9]{0,31}$")).build();
+        let parameter = ParameterBuilder::new()
+            .name(SOURCE)
+            .parameter_in(ParameterIn::Query)
+            .description(Some(
+                "The source, a container that the app captures. Required where the app has several. The status and the metrics are of all \
+                 sources without it.",
+            ))
+            .schema(Some(name))
+            .build();
+        let described = document.paths.paths.iter_mut().filter(|(path, _)| !WITHOUT_SOURCE.contains(&path.as_str()));
+        for (_, path) in described {
+            let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+            for operation in operations.into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(parameter.clone().into());
+            }
+        }
+    }
+}
+
+/// The paths of the API itself.
+const WITHOUT_SOURCE: [&str; 2] = ["/api", "/api/openapi.json"];
 
 #[test]
 fn the_committed_document_is_that_of_the_functions() {

@@ -1,14 +1,12 @@
 //! `History`: the activity of a window.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_history::{BucketLength, Filter, TimeExpression, VersionFilter, Window};
 use changefeed_operations::WindowActivityRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Interpreted, Query, WindowErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Interpreted, OfSource, Query, WindowErrors};
 use crate::shapes::{parameters, windows};
 
 #[derive(Deserialize)]
@@ -34,10 +32,7 @@ pub struct ActivityParameters {
         WindowErrors
     )
 )]
-pub async fn get(
-    service: Data<Service>,
-    Query(parameters): Query<ActivityParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn get(service: OfSource, Query(parameters): Query<ActivityParameters>) -> Result<HttpResponse, ApiError> {
     let ActivityParameters { from, to, bucket, filter, actor } = parameters;
     let (window, warning) = Window::new(from, to, Utc::now()).map_err(ApiError::bad_request)?;
     let select = VersionFilter { filters: filter, actor, ..VersionFilter::all(window) };

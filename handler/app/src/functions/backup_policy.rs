@@ -1,23 +1,32 @@
 //! `BackupPolicy`: the timer trigger that takes the backups of the policy. `BackupPolicySettings` and `BackupPolicySettingsWrite` show, set
 //! and remove it.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_operations::BackupPolicy;
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::backup_policy::look;
-use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, RawJson, ReadErrors, WriteErrors};
+use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, OfSource, RawJson, ReadErrors, WriteErrors};
 use crate::service::Service;
 use crate::shapes::backup_policy as shapes;
+use crate::sources::Sources;
 
 /// `POST /BackupPolicy`: the timer's body is ignored. The answer is always a JSON object, because the host hangs on an empty body. A failure
-/// is logged and stored with the policy, and needs no other answer: the next call repeats everything.
-pub async fn run(service: Data<Service>, _: NoQuery, _: RawJson) -> HttpResponse {
-    let logs: Vec<String> = match look(&service).await {
-        Ok(look) => look.events.iter().map(ToString::to_string).collect(),
-        Err(error) => vec![format!("could not look at the backup policy, trying again later: {error:#}")],
+/// is logged and stored with the policy, and needs no other answer: the next call repeats everything. Each source has its own policy.
+pub async fn run(sources: Data<Sources>, _: NoQuery, _: RawJson) -> HttpResponse {
+    let look_at = async |service: &Arc<Service>| {
+        let source = service.named_source().map(|source| format!("source {source}: ")).unwrap_or_default();
+        let lines: Vec<String> = match look(service).await {
+            Ok(look) => look.events.iter().map(|event| format!("{source}{event}")).collect(),
+            Err(error) => vec![format!("{source}could not look at the backup policy, trying again later: {error:#}")],
+        };
+        lines
     };
+    let logs: Vec<String> = join_all(sources.all().map(look_at)).await.into_iter().flatten().collect();
     logs.iter().for_each(|line| log::info!("{line}"));
     HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}))
 }
@@ -33,7 +42,7 @@ pub async fn run(service: Data<Service>, _: NoQuery, _: RawJson) -> HttpResponse
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(match service.changefeed.backup_policy.show().await? {
         Some(policy) => HttpResponse::Ok().json(policy),
         None => HttpResponse::Ok().json(not_set()),
@@ -55,7 +64,7 @@ pub async fn show(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, Ap
     )
 )]
 pub async fn put(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(policy): Json<BackupPolicy>,
@@ -75,7 +84,7 @@ pub async fn put(
         WriteErrors
     )
 )]
-pub async fn remove(service: Data<Service>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn remove(service: OfSource, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.backup_policy.remove().await?;
     Ok(HttpResponse::Ok().json(not_set()))
 }

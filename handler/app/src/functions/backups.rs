@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_backup_format::{Verification, verify_listing, verify_segment};
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::{BACKUP, BackupRequest, BackupView, PruneOrder};
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::http::{
-    ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted,
+    ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
 use crate::shapes::{backups as shapes, parameters, prune as prune_shapes};
@@ -34,7 +34,7 @@ const PRUNE_TIME: Duration = Duration::from_secs(60);
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<BackupRequest>,
@@ -42,7 +42,7 @@ pub async fn post(
     let request = BackupRequest { requested_by: caller.or_named(request.requested_by), ..request };
     let view = service.changefeed.backups.create_job(&request).await?;
     let path = path(&view);
-    Ok(accepted(path, Interpreted::optional(view, &[("asOf", request.as_of)], &service.time_zone())))
+    Ok(accepted(&service, path, Interpreted::optional(view, &[("asOf", request.as_of)], &service.time_zone())))
 }
 
 /// The requested backups, newest first.
@@ -57,7 +57,7 @@ pub async fn post(
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.backups.list(&page).await?))
 }
 
@@ -73,7 +73,7 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.backups.show(&id).await?))
 }
 
@@ -90,11 +90,11 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
         WriteErrors
     )
 )]
-pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.backups.show(&id).await?;
     service.changefeed.jobs.cancel(BACKUP, &id).await?;
     let view = service.changefeed.backups.show(&id).await?;
-    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
+    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(&service, view) })
 }
 
 /// The next part of a verification.
@@ -132,7 +132,7 @@ struct Verified {
     )
 )]
 pub async fn verify(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     _: NoQuery,
     Json(request): Json<VerifyRequest>,
@@ -176,11 +176,7 @@ pub async fn verify(
         BackupErrors
     )
 )]
-pub async fn prune(
-    service: Data<Service>,
-    _: NoQuery,
-    Json(order): Json<PruneOrder>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn prune(service: OfSource, _: NoQuery, Json(order): Json<PruneOrder>) -> Result<HttpResponse, ApiError> {
     let policies = &service.changefeed.backup_policy;
     let request = policies.prune_request(&order, &service.time_zone()).await?;
     let plan = policies.plan_prune(&request).await?;
@@ -194,8 +190,8 @@ pub async fn prune(
 }
 
 /// 202 with the state of the backup and its path.
-fn under_way(view: BackupView) -> HttpResponse {
-    accepted(path(&view), view)
+fn under_way(service: &Service, view: BackupView) -> HttpResponse {
+    accepted(service, path(&view), view)
 }
 
 fn path(view: &BackupView) -> String {

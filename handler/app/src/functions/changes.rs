@@ -1,14 +1,12 @@
 //! `History`: the versions of a window.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_history::{ChangeOrder, Filter, Operation, TimeExpression, VersionFilter, Window};
 use changefeed_operations::WindowChangesRequest;
 use chrono::Utc;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Interpreted, Query, ReadErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Interpreted, OfSource, Query, ReadErrors};
 use crate::shapes::{parameters, windows};
 
 #[derive(Deserialize)]
@@ -41,10 +39,7 @@ pub struct ChangesParameters {
         ReadErrors
     )
 )]
-pub async fn get(
-    service: Data<Service>,
-    Query(parameters): Query<ChangesParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn get(service: OfSource, Query(parameters): Query<ChangesParameters>) -> Result<HttpResponse, ApiError> {
     let ChangesParameters { from, to, operation, filter, actor, order, values, max_items, continuation } = parameters;
     let is_first = continuation.is_none();
     // The window of the first page counts for all pages. A time such as `10m` means another one by now.

@@ -1,12 +1,11 @@
 //! `DeadLetters`: documents that could not be captured.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use serde::Deserialize;
 
-use crate::http::{ApiError, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, WriteErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteBodyErrors, WriteErrors};
 use crate::shapes::{dead_letters as shapes, parameters};
 
 /// A body without properties.
@@ -26,7 +25,7 @@ pub struct Nothing {}
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.list(&page).await?))
 }
 
@@ -42,7 +41,7 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.dead_letters.show(&id).await?))
 }
 
@@ -60,7 +59,7 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     )
 )]
 pub async fn replay(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
@@ -82,7 +81,7 @@ pub async fn replay(
     )
 )]
 pub async fn discard(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,

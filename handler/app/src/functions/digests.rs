@@ -1,12 +1,12 @@
 //! `Digests`: writes digests of the history to blobs. `Verify` compares the history with them.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::DIGEST;
 use changefeed_operations::{DigestRequest, DigestView};
 
-use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted};
+use crate::http::{ApiError, BackupErrors, Caller, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted};
 use crate::service::Service;
 use crate::shapes::{digests as shapes, parameters};
 
@@ -23,13 +23,13 @@ use crate::shapes::{digests as shapes, parameters};
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<DigestRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = DigestRequest { requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(under_way(service.changefeed.digests.create_job(&request).await?))
+    Ok(under_way(&service, service.changefeed.digests.create_job(&request).await?))
 }
 
 /// The jobs that write digests, newest first.
@@ -44,7 +44,7 @@ pub async fn post(
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.digests.list(&page).await?))
 }
 
@@ -60,7 +60,7 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.digests.show(&id).await?))
 }
 
@@ -77,14 +77,14 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
         WriteErrors
     )
 )]
-pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.digests.show(&id).await?;
     service.changefeed.jobs.cancel(DIGEST, &id).await?;
     let view = service.changefeed.digests.show(&id).await?;
-    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
+    Ok(if view.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(&service, view) })
 }
 
 /// 202 with the state of the job and its path.
-fn under_way(view: DigestView) -> HttpResponse {
-    accepted(format!("/api/digests/{}", view.id), view)
+fn under_way(service: &Service, view: DigestView) -> HttpResponse {
+    accepted(service, format!("/api/digests/{}", view.id), view)
 }

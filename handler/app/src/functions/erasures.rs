@@ -1,12 +1,13 @@
 //! `Erasures`: removes every item of our containers that holds a document, and refuses the document until that is lifted.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::{ErasureRequest, LiftRequest};
 
-use crate::http::{ApiError, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteBodyErrors, accepted};
-use crate::service::Service;
+use crate::http::{
+    ApiError, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteBodyErrors, accepted,
+};
 use crate::shapes::{erasures as shapes, parameters};
 
 /// Erases documents, as a job. A dry run counts what would be removed.
@@ -22,7 +23,7 @@ use crate::shapes::{erasures as shapes, parameters};
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     Invocation(key): Invocation,
     caller: Caller,
@@ -30,7 +31,7 @@ pub async fn post(
 ) -> Result<HttpResponse, ApiError> {
     let request = ErasureRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
     let view = service.changefeed.erasures.create_job(&request).await?.view();
-    Ok(accepted(format!("/api/erasures/{}", view.record.id), view))
+    Ok(accepted(&service, format!("/api/erasures/{}", view.record.id), view))
 }
 
 /// Lifts the erasure of documents: they are captured again. What was removed stays removed.
@@ -46,7 +47,7 @@ pub async fn post(
     )
 )]
 pub async fn lift(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<LiftRequest>,
@@ -67,7 +68,7 @@ pub async fn lift(
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.erasures.list(&page).await?))
 }
 
@@ -83,6 +84,6 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.erasures.show(&id).await?))
 }

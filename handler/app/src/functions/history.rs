@@ -1,13 +1,12 @@
 //! `History`: versions, a document as of a time, differences, blame, search.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{BlameRequest, BlamedState, Filter, SearchRequest, TimeExpression, VersionsRequest};
 use serde::Deserialize;
 
-use crate::http::{ApiError, Interpreted, Query, ReadErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Interpreted, OfSource, Query, ReadErrors};
 use crate::shapes::history as shapes;
 use crate::shapes::parameters;
 
@@ -34,7 +33,7 @@ pub struct VersionsParameters {
     )
 )]
 pub async fn versions(
-    service: Data<Service>,
+    service: OfSource,
     Query(parameters): Query<VersionsParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let request = VersionsRequest {
@@ -66,7 +65,7 @@ pub struct VersionParameters {
     )
 )]
 pub async fn version(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     Query(parameters): Query<VersionParameters>,
 ) -> Result<HttpResponse, ApiError> {
@@ -96,7 +95,7 @@ pub struct DocumentParameters {
     )
 )]
 pub async fn document(
-    service: Data<Service>,
+    service: OfSource,
     Query(parameters): Query<DocumentParameters>,
 ) -> Result<HttpResponse, ApiError> {
     let document = document_name(parameters.id, parameters.pk, parameters.partition_key)?;
@@ -131,7 +130,7 @@ fn live() -> String {
         ReadErrors
     )
 )]
-pub async fn diff(service: Data<Service>, Query(parameters): Query<DiffParameters>) -> Result<HttpResponse, ApiError> {
+pub async fn diff(service: OfSource, Query(parameters): Query<DiffParameters>) -> Result<HttpResponse, ApiError> {
     let DiffParameters { id, pk, partition_key, from, to } = parameters;
     let document = document_name(id, pk, partition_key)?;
     Ok(HttpResponse::Ok().json(service.changefeed.history.difference(&document, &from, &to).await?))
@@ -159,10 +158,7 @@ pub struct BlameParameters {
         ReadErrors
     )
 )]
-pub async fn blame(
-    service: Data<Service>,
-    Query(parameters): Query<BlameParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn blame(service: OfSource, Query(parameters): Query<BlameParameters>) -> Result<HttpResponse, ApiError> {
     let BlameParameters { id, pk, partition_key, as_of, max_versions } = parameters;
     let request = BlameRequest {
         document: document_name(id, pk, partition_key)?,
@@ -196,10 +192,7 @@ pub struct SearchParameters {
         ReadErrors
     )
 )]
-pub async fn search(
-    service: Data<Service>,
-    Query(parameters): Query<SearchParameters>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn search(service: OfSource, Query(parameters): Query<SearchParameters>) -> Result<HttpResponse, ApiError> {
     let SearchParameters { filter, from, to, max_items, continuation } = parameters;
     let request = SearchRequest { filters: filter, from, to, max_items, continuation };
     let rows = service.changefeed.history.search(&request).await?;

@@ -1,10 +1,9 @@
 //! `Metrics`: what this process has captured, and the state of all leases, for monitoring.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use futures::future::join_all;
 
-use crate::feed::Feed;
-use crate::http::{NoQuery, StatusErrors};
+use crate::http::{NoQuery, OfSources, StatusErrors};
 use crate::metrics::{CONTENT_TYPE, Leases, Observed};
 use crate::service::Service;
 use crate::status::lags;
@@ -21,8 +20,9 @@ use crate::status::lags;
         StatusErrors
     )
 )]
-pub async fn get(service: Data<Service>, _: NoQuery) -> HttpResponse {
-    match service.metrics().text(observed(&service)).await {
+pub async fn get(OfSources(sources): OfSources, _: NoQuery) -> HttpResponse {
+    let observed = join_all(sources.all().map(|service| observed(service)));
+    match sources.metrics().text(observed).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }
@@ -30,12 +30,12 @@ pub async fn get(service: Data<Service>, _: NoQuery) -> HttpResponse {
 
 async fn observed(service: &Service) -> Observed {
     let mut leases = Leases::new();
-    for feed in Feed::ALL {
+    for feed in service.feeds().iter().copied() {
         match lags(service, feed).await {
             Ok(lags) => leases.push((feed, lags)),
             // Without them the counters are still there.
             Err(error) => log::warn!("could not read the lag of the leases of {}: {error:#}", feed.name()),
         }
     }
-    Observed::of(leases, &service.changefeed.backup_policy).await
+    Observed::of(service.metrics(), leases, &service.changefeed.backup_policy).await
 }

@@ -1,12 +1,10 @@
 //! `Populate`: writes sample documents.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_operations::PopulateRequest;
 
 use crate::config::TRYOUT_FUNCTIONS;
-use crate::http::{ApiError, Caller, Json, NoQuery, TryoutErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Caller, Json, NoQuery, OfSource, TryoutErrors};
 use crate::shapes::documents as shapes;
 
 /// Writes sample documents into the monitored container, for trying out.
@@ -23,7 +21,7 @@ use crate::shapes::documents as shapes;
     security(("masterKey" = []))
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(populate): Json<PopulateRequest>,

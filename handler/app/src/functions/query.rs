@@ -1,11 +1,9 @@
 //! `Query`: a SQL query against a container.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 use changefeed_operations::QueryRequest;
 
-use crate::http::{ApiError, Json, NoQuery, QueryErrors};
-use crate::service::Service;
+use crate::http::{ApiError, Json, NoQuery, OfSource, QueryErrors};
 use crate::shapes::documents as shapes;
 
 /// Runs a SQL query against a container.
@@ -20,10 +18,6 @@ use crate::shapes::documents as shapes;
         QueryErrors
     )
 )]
-pub async fn post(
-    service: Data<Service>,
-    _: NoQuery,
-    Json(query): Json<QueryRequest>,
-) -> Result<HttpResponse, ApiError> {
+pub async fn post(service: OfSource, _: NoQuery, Json(query): Json<QueryRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.documents.query(&query).await?))
 }

@@ -1,7 +1,7 @@
 //! `Restores`: restores documents, and undoes restores.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
 use changefeed_operations::{
@@ -10,8 +10,8 @@ use changefeed_operations::{
 
 use crate::capture_lag::with_capture_lag;
 use crate::http::{
-    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, Query, ReadErrors, RestoreErrors, WriteBodyErrors,
-    WriteErrors, accepted,
+    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, RestoreErrors,
+    WriteBodyErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
 use crate::shapes::{parameters, restores as shapes};
@@ -33,7 +33,7 @@ use crate::telemetry::restoring;
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<RestoreRequest>,
@@ -51,7 +51,7 @@ pub async fn post(
         Restored::Report(report) => HttpResponse::Ok().json(Interpreted::new(report, times, &zone)),
         Restored::Job(record) => {
             let view = record.view();
-            accepted(path(&view), Interpreted::new(view, times, &zone))
+            accepted(&service, path(&view), Interpreted::new(view, times, &zone))
         }
     })
 }
@@ -68,7 +68,7 @@ pub async fn post(
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.restores.list(&page).await?))
 }
 
@@ -84,7 +84,7 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&id).await?))
 }
 
@@ -101,7 +101,7 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     )
 )]
 pub async fn items(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     Query(request): Query<RestoreItemsRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -125,7 +125,7 @@ pub async fn items(
     )
 )]
 pub async fn execute(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     _: NoQuery,
     caller: Caller,
@@ -134,7 +134,7 @@ pub async fn execute(
     let request = ExecuteRequest { requested_by: caller.or_named(request.requested_by), ..request };
     let record = service.changefeed.restores.execute_plan_as(&id, &request).await?;
     if !record.state.is_end() {
-        return Ok(under_way(record.view()));
+        return Ok(under_way(&service, record.view()));
     }
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&record.id).await?))
 }
@@ -152,10 +152,10 @@ pub async fn execute(
         WriteErrors
     )
 )]
-pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.jobs.cancel(RESTORE, &id).await?;
     let view = service.changefeed.restores.record(&id).await?.view();
-    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(&service, view) })
 }
 
 /// Undoes a restore, once.
@@ -173,7 +173,7 @@ pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Res
     )
 )]
 pub async fn undo(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
@@ -181,19 +181,19 @@ pub async fn undo(
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(answer(restoring("undo", Box::pin(service.changefeed.restores.undo(&id, &request))).await?))
+    Ok(answer(&service, restoring("undo", Box::pin(service.changefeed.restores.undo(&id, &request))).await?))
 }
 
-fn answer(restored: Restored) -> HttpResponse {
+fn answer(service: &Service, restored: Restored) -> HttpResponse {
     match restored {
         Restored::Report(report) => HttpResponse::Ok().json(report),
-        Restored::Job(record) => under_way(record.view()),
+        Restored::Job(record) => under_way(service, record.view()),
     }
 }
 
 /// 202 with the state of the restore and its path.
-fn under_way(view: RestoreView) -> HttpResponse {
-    accepted(path(&view), view)
+fn under_way(service: &Service, view: RestoreView) -> HttpResponse {
+    accepted(service, path(&view), view)
 }
 
 fn path(view: &RestoreView) -> String {

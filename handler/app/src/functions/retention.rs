@@ -1,34 +1,56 @@
 //! `Retention`: the timer trigger that removes expired versions.
 
+use std::time::{Duration, Instant};
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use changefeed_history::{SweepRequest, SweepState};
+use changefeed_cosmos::Error;
+use changefeed_history::{SweepReport, SweepRequest, SweepState};
 use chrono::Utc;
 use serde_json::json;
 
 use crate::http::{ApiError, NoQuery, RawJson};
 use crate::service::Service;
+use crate::sources::{Sources, Turns};
 use crate::telemetry;
 
-/// `POST /Retention`: sweeps within the time limit of an invocation. The timer's body is ignored, because a sweep resumes
-/// where the last one stopped. The answer is always a JSON object, because the host hangs on an empty body.
-pub async fn post(service: Data<Service>, _: NoQuery, _: RawJson) -> Result<HttpResponse, ApiError> {
-    let sweep = async {
-        let now = service.changefeed.retention.now(Utc::now).await?;
-        let request = SweepRequest { now, dry_run: false, time_limit: Some(service.time_limit()) };
-        service.changefeed.retention.sweep(&request).await
-    };
-    let report = sweep.await.map_err(|error| {
-        log::warn!("could not remove expired versions; the next sweep retries: {error}");
-        ApiError::try_again(&error)
-    })?;
+/// `POST /Retention`: sweeps within the time limit of an invocation, which the sources share. The timer's body is ignored, because a sweep
+/// resumes where the last one stopped. The answer is always a JSON object, because the host hangs on an empty body.
+pub async fn post(sources: Data<Sources>, _: NoQuery, _: RawJson) -> Result<HttpResponse, ApiError> {
+    let deadline = Instant::now() + sources.first().time_limit();
+    let mut turns = Turns::new(deadline, sources.all().count());
+    let (mut logs, mut failed) = (Vec::new(), None);
+    for service in sources.all() {
+        let source = service.named_source().map(|source| format!("source {source}: ")).unwrap_or_default();
+        match sweep(service, turns.next_turn()).await {
+            Ok(report) => logs.push(format!("{source}{}", describe(&report))),
+            // The history of another source is swept nevertheless.
+            Err(error) => {
+                log::warn!("{source}could not remove expired versions; the next sweep retries: {error}");
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(ApiError::try_again(&error)),
+        None => Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": logs, "ReturnValue": null}))),
+    }
+}
+
+async fn sweep(service: &Service, time_limit: Duration) -> Result<SweepReport, Error> {
+    let now = service.changefeed.retention.now(Utc::now).await?;
+    let request = SweepRequest { now, dry_run: false, time_limit: Some(time_limit) };
+    let report = service.changefeed.retention.sweep(&request).await?;
     telemetry::swept(&report);
+    Ok(report)
+}
+
+fn describe(report: &SweepReport) -> String {
     let end = match report.state {
         SweepState::Off => "no retention is set",
         SweepState::Done => "no expired versions are left",
         SweepState::OutOfTime => "the next sweep continues",
         SweepState::Yielded => "another sweep is running",
     };
-    let summary = format!("removed {} expired versions, {:.1} RU; {end}", report.versions, report.request_charge);
-    Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": [summary], "ReturnValue": null})))
+    format!("removed {} expired versions, {:.1} RU; {end}", report.versions, report.request_charge)
 }

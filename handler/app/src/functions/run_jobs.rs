@@ -7,17 +7,16 @@ use changefeed_jobs::job_to_run;
 use serde_json::{Value, json};
 
 use crate::http::{ApiError, NoQuery, RawJson};
-use crate::jobs::run_jobs;
-use crate::service::Service;
+use crate::sources::Sources;
 
 /// `POST /RunJobs`: runs the jobs of a batch. The answer is always a JSON object, because the host hangs on an empty body.
-pub async fn post(service: Data<Service>, _: NoQuery, RawJson(body): RawJson) -> Result<HttpResponse, ApiError> {
+pub async fn post(sources: Data<Sources>, _: NoQuery, RawJson(body): RawJson) -> Result<HttpResponse, ApiError> {
     let documents = decode_delivery(body.into()).map_err(|error| ApiError::bad_request(error.to_string()))?;
     let jobs = documents.iter().filter_map(|document| {
         let document: Value = serde_json::from_str(document.get()).ok()?;
         job_to_run(&document)
     });
-    let logs = run_jobs(&service.changefeed.runner, jobs.collect(), std::future::pending()).await.map_err(|error| {
+    let logs = sources.run_jobs(jobs.collect(), std::future::pending()).await.map_err(|error| {
         log::warn!("could not run a job; the batch is retried: {error}");
         ApiError::try_again(&error)
     })?;

@@ -1,10 +1,8 @@
 //! `Status`: version, settings without secrets, containers, leases, retention and counters.
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
 
-use crate::http::{NoQuery, StatusErrors};
-use crate::service::Service;
+use crate::http::{NoQuery, OfSources, StatusErrors};
 use crate::shapes::status as shapes;
 use crate::status::Status;
 
@@ -19,6 +17,6 @@ use crate::status::Status;
         StatusErrors
     )
 )]
-pub async fn get(service: Data<Service>, _: NoQuery) -> HttpResponse {
-    HttpResponse::Ok().json(Status::read(&service).await)
+pub async fn get(OfSources(sources): OfSources, _: NoQuery) -> HttpResponse {
+    HttpResponse::Ok().json(Status::read_all(&sources).await)
 }

@@ -1,13 +1,13 @@
 //! `Verify`: compares live documents with the history, and repairs differences; or compares the history with its digests.
 
 use actix_web::HttpResponse;
-use actix_web::web::{Data, Path};
+use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::VERIFY;
 use changefeed_operations::{VerifyRequest, VerifyView};
 
 use crate::http::{
-    ApiError, BackupErrors, Caller, Invocation, Json, NoQuery, Query, ReadErrors, WriteErrors, accepted,
+    ApiError, BackupErrors, Caller, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
 use crate::shapes::{parameters, verify as shapes};
@@ -25,14 +25,14 @@ use crate::shapes::{parameters, verify as shapes};
     )
 )]
 pub async fn post(
-    service: Data<Service>,
+    service: OfSource,
     _: NoQuery,
     Invocation(key): Invocation,
     caller: Caller,
     Json(request): Json<VerifyRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = VerifyRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
-    Ok(under_way(service.changefeed.verifications.create_job(&request).await?.view()))
+    Ok(under_way(&service, service.changefeed.verifications.create_job(&request).await?.view()))
 }
 
 /// The verifications, newest first.
@@ -47,7 +47,7 @@ pub async fn post(
         ReadErrors
     )
 )]
-pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.list(&page).await?))
 }
 
@@ -63,7 +63,7 @@ pub async fn list(service: Data<Service>, Query(page): Query<PageRequest>) -> Re
         ReadErrors
     )
 )]
-pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(service.changefeed.verifications.show(&id).await?))
 }
 
@@ -80,7 +80,7 @@ pub async fn show(service: Data<Service>, id: Path<String>, _: NoQuery) -> Resul
     )
 )]
 pub async fn findings(
-    service: Data<Service>,
+    service: OfSource,
     id: Path<String>,
     Query(page): Query<PageRequest>,
 ) -> Result<HttpResponse, ApiError> {
@@ -100,14 +100,14 @@ pub async fn findings(
         WriteErrors
     )
 )]
-pub async fn cancel(service: Data<Service>, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
     service.changefeed.verifications.record(&id).await?;
     service.changefeed.jobs.cancel(VERIFY, &id).await?;
     let view = service.changefeed.verifications.show(&id).await?;
-    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(view) })
+    Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(&service, view) })
 }
 
 /// 202 with the state of the verification and its path.
-fn under_way(view: VerifyView) -> HttpResponse {
-    accepted(format!("/api/verify/{}", view.record.id), view)
+fn under_way(service: &Service, view: VerifyView) -> HttpResponse {
+    accepted(service, format!("/api/verify/{}", view.record.id), view)
 }

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use serde::Serialize;
 
-/// 202. `location` is the path that shows the progress of the job.
-pub fn accepted(location: String, view: impl Serialize) -> HttpResponse {
-    HttpResponse::Accepted().insert_header((LOCATION, location)).json(view)
+use crate::service::Service;
+
+/// 202. `path` shows the progress of the job, of a source of the app.
+pub fn accepted(service: &Service, path: String, view: impl Serialize) -> HttpResponse {
+    HttpResponse::Accepted().insert_header((LOCATION, service.path(path))).json(view)
 }

@@ -11,6 +11,7 @@ mod invocation;
 mod query;
 mod request_zone;
 mod site;
+mod source;
 
 pub use accepted::accepted;
 pub use body::{Json, RawJson};
@@ -27,3 +28,4 @@ pub use invocation::{Invocation, invocation_id};
 pub use query::{NoParameters, NoQuery, Query};
 pub use request_zone::request_zone;
 pub use site::check_site;
+pub use source::{NamedOrFirst, OfSource, OfSources, SOURCE};

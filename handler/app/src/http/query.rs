@@ -12,6 +12,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use super::error::ApiError;
 use super::request_zone::request_zone;
+use super::source::SOURCE;
 
 /// The parameters of a request. The type refuses unknown ones with `#[serde(deny_unknown_fields)]`; 400 then, as for a
 /// parameter that is missing, repeated or has a wrong value.
@@ -46,8 +47,8 @@ fn parse<T: DeserializeOwned>(query_string: &str) -> Result<T, Refused> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query_string)
         .map_err(|error| Refused::Request(format!("invalid query string: {error}")))?;
     let mut parameters: Vec<Parameter> = Vec::new();
-    // `code` is the function key. The host has already checked it.
-    for (name, value) in pairs.into_inner().into_iter().filter(|(name, _)| name != "code") {
+    // `code` is the function key. The host has already checked it. The source is chosen before the parameters are read.
+    for (name, value) in pairs.into_inner().into_iter().filter(|(name, _)| name != "code" && name != SOURCE) {
         match parameters.iter_mut().find(|parameter| parameter.name == name) {
             Some(parameter) => parameter.values.push(value),
             None => parameters.push(Parameter { name, values: vec![value] }),

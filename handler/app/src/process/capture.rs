@@ -17,18 +17,19 @@ use crate::telemetry;
 /// The name of this function in dead letters.
 const FUNCTION: &str = "process";
 
-/// The processor that captures.
+/// The processor that captures a source.
 pub async fn processor(
     service: &Arc<Service>,
     options: &ProcessOptions,
     health: &Health,
 ) -> Result<ChangeFeedProcessor> {
-    let feed = Feed::captured_in(options.mode);
+    let mode = options.mode_of(service);
+    let feed = Feed::captured_in(mode);
     let (monitored, leases) = service.feed_containers(feed).await?;
     let processor_name = service.settings().lease_prefix(feed);
     let mut builder = ChangeFeedProcessor::builder(processor_name, monitored, leases)
-        .mode(options.mode)
-        .start_from(options.start_from);
+        .mode(mode)
+        .start_from(options.start_from_of(service));
     if let Some(name) = &options.instance_name {
         builder = builder.instance_name(name.as_str());
     }
@@ -38,10 +39,9 @@ pub async fn processor(
     if let Some(delay) = options.poll_delay {
         builder = builder.poll_delay(delay);
     }
-    let capturing =
-        Arc::new(Capturing { service: Arc::clone(service), mode: options.mode, on_captured: options.on_captured });
-    health.watch(feed, options.estimator(service, feed).await?);
-    let builder = health.observe(feed, options.lease_intervals(builder));
+    let capturing = Arc::new(Capturing { service: Arc::clone(service), mode, on_captured: options.on_captured });
+    health.watch(service, feed, options.estimator(service, feed).await?);
+    let builder = health.observe(service, feed, options.lease_intervals(builder));
     let builder = service.metrics().watch(feed, builder);
     Ok(builder.build(move |context, changes| {
         let capturing = Arc::clone(&capturing);
@@ -53,7 +53,7 @@ pub async fn processor(
 struct Capturing {
     service: Arc<Service>,
     mode: ChangeFeedMode,
-    on_captured: Option<fn(&[Change])>,
+    on_captured: Option<fn(&Service, &[Change])>,
 }
 
 impl Capturing {
@@ -75,7 +75,7 @@ impl Capturing {
             batch.invocation_id
         );
         if let Some(on_captured) = self.on_captured {
-            on_captured(&changes);
+            on_captured(&self.service, &changes);
         }
         Ok(())
     }

@@ -13,13 +13,15 @@ use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, SourceName};
 use changefeed_processor::{ChangeFeedEstimator, LeaseObservation, ProcessorBuilder};
+use futures::future::join_all;
 
 use super::containers::check_containers;
 use crate::feed::Feed;
 use crate::metrics::{CONTENT_TYPE, Leases, Metrics, Observed};
 use crate::service::Service;
+use crate::sources::Sources;
 
 /// How long the state of the containers is cached.
 const CONTAINERS_CACHE_TIME: Duration = Duration::from_secs(10);
@@ -32,16 +34,24 @@ pub struct Health(Arc<State>);
 
 struct State {
     stage: Mutex<Stage>,
-    /// Why the leases of a feed cannot be read or created.
-    failures: Mutex<BTreeMap<Feed, String>>,
+    /// Why the leases of a feed of a source cannot be read or created.
+    failures: Mutex<BTreeMap<(SourceName, Feed), String>>,
     containers: tokio::sync::Mutex<Option<(Instant, Option<String>)>>,
     metrics: Arc<Metrics>,
-    estimators: Mutex<Vec<(Feed, ChangeFeedEstimator)>>,
-    looked: Mutex<Looked>,
+    estimators: Mutex<Vec<Watched>>,
+    looked: Mutex<BTreeMap<SourceName, Looked>>,
 }
 
-/// What the last look at the leases has shown.
-#[derive(Default)]
+/// A feed of a source whose lag is measured.
+#[derive(Clone)]
+struct Watched {
+    service: Arc<Service>,
+    feed: Feed,
+    estimator: ChangeFeedEstimator,
+}
+
+/// What the last look at the leases of a source has shown.
+#[derive(Clone, Default)]
 struct Looked {
     observations: Vec<LeaseObservation>,
     problems: Vec<String>,
@@ -51,7 +61,7 @@ struct Looked {
 enum Stage {
     /// With the reason why it could not start yet.
     Starting(Option<String>),
-    Ready(Arc<Service>),
+    Ready(Sources),
     Stopping,
 }
 
@@ -69,11 +79,11 @@ impl Health {
     }
 
     /// Adds the lag of a feed's leases to the metrics.
-    pub fn watch(&self, feed: Feed, estimator: ChangeFeedEstimator) {
+    pub fn watch(&self, service: &Arc<Service>, feed: Feed, estimator: ChangeFeedEstimator) {
         let mut estimators = lock(&self.0.estimators);
         // A start that is retried watches its feed again.
-        estimators.retain(|(watched, _)| *watched != feed);
-        estimators.push((feed, estimator));
+        estimators.retain(|watched| (watched.service.source(), watched.feed) != (service.source(), feed));
+        estimators.push(Watched { service: Arc::clone(service), feed, estimator });
     }
 
     /// The instance could not start yet.
@@ -82,20 +92,20 @@ impl Health {
     }
 
     /// Observes whether the leases of a feed can be read and created.
-    pub fn observe(&self, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
-        let state = Arc::clone(&self.0);
+    pub fn observe(&self, service: &Service, feed: Feed, builder: ProcessorBuilder) -> ProcessorBuilder {
+        let (state, key) = (Arc::clone(&self.0), (service.source().clone(), feed));
         builder.on_leases_checked(move |checked| {
             let mut failures = lock(&state.failures);
             match checked {
-                Ok(()) => failures.remove(&feed),
-                Err(error) => failures.insert(feed, error.to_string()),
+                Ok(()) => failures.remove(&key),
+                Err(error) => failures.insert(key.clone(), error.to_string()),
             };
         })
     }
 
     /// The instance captures.
-    pub fn set_ready(&self, service: &Arc<Service>) {
-        *lock(&self.0.stage) = Stage::Ready(Arc::clone(service));
+    pub fn set_ready(&self, sources: &Sources) {
+        *lock(&self.0.stage) = Stage::Ready(sources.clone());
     }
 
     /// The instance has stopped capturing.
@@ -104,9 +114,10 @@ impl Health {
     }
 
     /// Why an instance that has started does not capture everything; `None` if it does.
-    async fn failure(&self, service: &Service) -> Option<String> {
-        if let Some((feed, failure)) = lock(&self.0.failures).first_key_value() {
-            return Some(format!("the leases of {} cannot be used: {failure}", feed.name()));
+    async fn failure(&self, sources: &Sources) -> Option<String> {
+        if let Some(((source, feed), failure)) = lock(&self.0.failures).first_key_value() {
+            let source = if sources.are_several() { format!(" of source {source}") } else { String::new() };
+            return Some(format!("the leases of {}{source} cannot be used: {failure}", feed.name()));
         }
         let mut known = self.0.containers.lock().await;
         if let Some((_, failure)) = known.as_ref().filter(|(read, _)| read.elapsed() < CONTAINERS_CACHE_TIME) {
@@ -114,33 +125,58 @@ impl Health {
         }
         // A request that failed for a moment says nothing about the containers.
         let is_permanent = |error: &anyhow::Error| !error.downcast_ref::<Error>().is_some_and(Error::is_transient);
-        let failure = check_containers(service).await.err().filter(is_permanent).map(|error| format!("{error:#}"));
+        let checked = join_all(sources.all().map(|service| check_containers(service))).await;
+        let failure = checked.into_iter().find_map(|checked| checked.err().filter(is_permanent));
+        let failure = failure.map(|error| format!("{error:#}"));
         *known = Some((Instant::now(), failure.clone()));
         failure
     }
 
-    /// Stores what a look at the leases has shown.
-    pub fn set_looked(&self, observations: Vec<LeaseObservation>, problems: Vec<String>) {
-        *lock(&self.0.looked) = Looked { observations, problems };
+    /// Stores what a look at the leases of a source has shown.
+    pub fn set_looked(&self, service: &Service, observations: Vec<LeaseObservation>, problems: Vec<String>) {
+        lock(&self.0.looked).insert(service.source().clone(), Looked { observations, problems });
     }
 
-    async fn observed(&self) -> Observed {
-        let leases = self.leases().await;
+    async fn observed(&self) -> Vec<Observed> {
+        let mut leases = self.leases().await;
         let stage = lock(&self.0.stage).clone();
-        let Stage::Ready(service) = stage else { return Observed { leases, backups: None } };
-        Observed::of(leases, &service.changefeed.backup_policy).await
+        let Stage::Ready(sources) = stage else {
+            return leases
+                .into_values()
+                .map(|(service, leases)| Observed::of_leases(service.metrics(), leases))
+                .collect();
+        };
+        let observed = sources.all().map(|service| {
+            let leases = leases.remove(service.source()).map(|(_, leases)| leases).unwrap_or_default();
+            Observed::of(service.metrics(), leases, &service.changefeed.backup_policy)
+        });
+        join_all(observed.collect::<Vec<_>>()).await
     }
 
-    async fn leases(&self) -> Leases {
+    /// The leases of each source.
+    async fn leases(&self) -> BTreeMap<SourceName, (Arc<Service>, Leases)> {
         let estimators = lock(&self.0.estimators).clone();
-        let observations = lock(&self.0.looked).observations.clone();
-        let mut leases = Leases::new();
-        for (feed, estimator) in estimators {
-            match tokio::time::timeout(LAG_TIMEOUT, estimator.estimate_with(&observations)).await {
-                Ok(Ok(estimated)) => leases.push((feed, estimated)),
-                Ok(Err(error)) => log::warn!("could not read the lag of the leases of {}: {error}", feed.name()),
-                Err(_) => log::warn!("reading the lag of the leases of {} timed out", feed.name()),
-            }
+        let looked = lock(&self.0.looked).clone();
+        let estimated = join_all(estimators.into_iter().map(async |Watched { service, feed, estimator }| {
+            let observations = looked.get(service.source()).map(|looked| looked.observations.as_slice());
+            let estimate = estimator.estimate_with(observations.unwrap_or_default());
+            let estimated = match tokio::time::timeout(LAG_TIMEOUT, estimate).await {
+                Ok(Ok(estimated)) => Some(estimated),
+                Ok(Err(error)) => {
+                    log::warn!("could not read the lag of the leases of {}: {error}", feed.name());
+                    None
+                }
+                Err(_) => {
+                    log::warn!("reading the lag of the leases of {} timed out", feed.name());
+                    None
+                }
+            };
+            (service, feed, estimated)
+        }));
+        let mut leases: BTreeMap<SourceName, (Arc<Service>, Leases)> = BTreeMap::new();
+        for (service, feed, estimated) in estimated.await {
+            let of_source = leases.entry(service.source().clone()).or_insert_with(|| (service, Leases::new()));
+            of_source.1.extend(estimated.map(|estimated| (feed, estimated)));
         }
         leases
     }
@@ -202,10 +238,14 @@ async fn live() -> HttpResponse {
 async fn ready(health: Data<Health>) -> HttpResponse {
     let stage = lock(&health.0.stage).clone();
     match stage {
-        Stage::Ready(service) => match health.failure(&service).await {
+        Stage::Ready(sources) => match health.failure(&sources).await {
             None => {
-                let problems: String =
-                    lock(&health.0.looked).problems.iter().map(|problem| format!("{problem}\n")).collect();
+                let looked = lock(&health.0.looked).clone();
+                let problems = looked.iter().flat_map(|(source, looked)| {
+                    let source = if sources.are_several() { format!("source {source}: ") } else { String::new() };
+                    looked.problems.iter().map(move |problem| format!("{source}{problem}\n"))
+                });
+                let problems: String = problems.collect();
                 HttpResponse::Ok().body(format!("ready\n{problems}"))
             }
             Some(failure) => not_ready(format!("not capturing: {failure}\n")),

@@ -1,9 +1,8 @@
-//! A running instance: one processor that captures, one that runs jobs, the retention, the backup policy, and looks at the leases.
-
-use std::sync::Arc;
+//! A running instance: a processor for each source that captures it, one that runs jobs, the retention, the backup policy, and looks at the leases.
 
 use anyhow::{Context, Result};
 use changefeed_processor::RunningProcessor;
+use futures::future::join_all;
 
 use super::backup_policy::BackingUp;
 use super::capture::processor;
@@ -14,61 +13,76 @@ use super::options::ProcessOptions;
 use super::retention::Sweeping;
 use super::start::start_with_retries;
 use super::watch::Watching;
-use crate::service::Service;
+use crate::sources::Sources;
 
 /// A running instance.
 pub struct Processing {
-    capturing: RunningProcessor,
+    /// One for each source: at least one.
+    capturing: Vec<RunningProcessor>,
     working: RunningJobs,
-    _sweeping: Sweeping,
+    _sweeping: Vec<Sweeping>,
     _watching: Watching,
-    _backing_up: BackingUp,
+    _backing_up: Vec<BackingUp>,
 }
 
 impl Processing {
-    /// Creates missing leases, and starts to capture and to run jobs. Transient failures are retried. `None` when `stop`
+    /// Creates missing leases, and starts to capture the sources and to run jobs. Transient failures are retried. `None` when `stop`
     /// completes before.
     ///
     /// # Errors
     /// When containers are missing, or a processor can never start. Acquired leases are released.
     pub async fn start(
-        service: Arc<Service>,
+        sources: Sources,
         options: ProcessOptions,
         health: &Health,
         stop: impl Future<Output = ()>,
     ) -> Result<Option<Self>> {
         tokio::pin!(stop);
-        let capture = start_with_retries(health, async || {
-            check_containers(&service).await?;
-            let capture = processor(&service, &options, health).await?.start().await;
-            capture.context("starting the change feed processor for capture")
-        });
-        let capturing = tokio::select! {
-            capturing = capture => capturing?,
-            () = &mut stop => return Ok(None),
-        };
-        let work = start_with_retries(health, async || {
-            RunningJobs::start(&service, &options, capturing.instance_name(), health).await
-        });
+        let mut capturing: Vec<RunningProcessor> = Vec::new();
+        let mut options = options;
+        for service in sources.all() {
+            let capture = start_with_retries(health, async || {
+                check_containers(service).await?;
+                let capture = processor(service, &options, health).await?.start().await;
+                capture.context("starting the change feed processor for capture")
+            });
+            let started = tokio::select! {
+                started = capture => started.map(Some),
+                () = &mut stop => Ok(None),
+            };
+            match started {
+                Ok(Some(started)) => {
+                    // The processors of an instance have one name.
+                    options.instance_name.get_or_insert_with(|| started.instance_name().to_owned());
+                    capturing.push(started);
+                }
+                not_started => {
+                    stop_all(capturing).await;
+                    return not_started.map(|_| None);
+                }
+            }
+        }
+        let instance_name = options.instance_name.clone().unwrap_or_default();
+        let work =
+            start_with_retries(health, async || RunningJobs::start(&sources, &options, &instance_name, health).await);
         let working = tokio::select! {
             working = work => working.map(Some),
             () = &mut stop => Ok(None),
         };
         match working {
             Ok(Some(working)) => {
-                health.set_ready(&service);
-                let watching = Watching::start(Arc::clone(&service), health.clone());
-                let backing_up = BackingUp::start(Arc::clone(&service));
+                health.set_ready(&sources);
+                let watching = Watching::start(sources.clone(), health.clone());
                 Ok(Some(Self {
                     capturing,
                     working,
-                    _sweeping: Sweeping::start(service),
+                    _sweeping: sources.all().cloned().map(Sweeping::start).collect(),
                     _watching: watching,
-                    _backing_up: backing_up,
+                    _backing_up: sources.all().cloned().map(BackingUp::start).collect(),
                 }))
             }
             not_started => {
-                capturing.stop().await;
+                stop_all(capturing).await;
                 not_started.map(|_| None)
             }
         }
@@ -76,12 +90,16 @@ impl Processing {
 
     /// The name of this instance in its leases.
     pub fn instance_name(&self) -> &str {
-        self.capturing.instance_name()
+        self.capturing.first().map_or("", RunningProcessor::instance_name)
     }
 
     /// Finishes batches in progress, saves jobs, and releases the leases.
     pub async fn stop(self, health: &Health) {
         health.set_stopping();
-        tokio::join!(self.capturing.stop(), self.working.stop());
+        tokio::join!(stop_all(self.capturing), self.working.stop());
     }
+}
+
+async fn stop_all(capturing: Vec<RunningProcessor>) {
+    join_all(capturing.into_iter().map(RunningProcessor::stop)).await;
 }

@@ -1,6 +1,5 @@
 //! The processor that runs jobs. It reads the jobs container and shares the leases container with the capture.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -11,8 +10,7 @@ use tokio::sync::watch;
 use super::health::Health;
 use super::options::ProcessOptions;
 use crate::feed::Feed;
-use crate::jobs::run_jobs;
-use crate::service::Service;
+use crate::sources::Sources;
 
 /// Wait between polls of an idle feed. Short, because each slice of a job starts with a change.
 const POLL_DELAY: Duration = Duration::from_secs(1);
@@ -26,28 +24,29 @@ pub struct RunningJobs {
 impl RunningJobs {
     /// Creates missing leases and starts.
     pub async fn start(
-        service: &Arc<Service>,
+        sources: &Sources,
         options: &ProcessOptions,
         instance_name: &str,
         health: &Health,
     ) -> Result<Self> {
+        let service = sources.first();
         let (jobs, leases) = service.feed_containers(Feed::Jobs).await?;
-        health.watch(Feed::Jobs, options.estimator(service, Feed::Jobs).await?);
+        health.watch(service, Feed::Jobs, options.estimator(service, Feed::Jobs).await?);
         let builder = ChangeFeedProcessor::builder(service.settings().lease_prefix(Feed::Jobs), jobs, leases)
             .instance_name(instance_name)
             .start_from(StartFrom::Beginning)
             .poll_delay(options.poll_delay.unwrap_or(POLL_DELAY));
-        let builder = health.observe(Feed::Jobs, options.lease_intervals(builder));
+        let builder = health.observe(service, Feed::Jobs, options.lease_intervals(builder));
         let builder = service.metrics().watch(Feed::Jobs, builder);
         let stop = watch::Sender::new(false);
         let stopped = stop.subscribe();
-        let service = Arc::clone(service);
+        let sources = sources.clone();
         let processor = builder.build(move |_, changes| {
-            let (service, mut stopped) = (Arc::clone(&service), stopped.clone());
+            let (sources, mut stopped) = (sources.clone(), stopped.clone());
             async move {
                 let jobs = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).collect();
                 let stop = async move { drop(stopped.wait_for(|stop| *stop).await) };
-                for line in run_jobs(&service.changefeed.runner, jobs, stop).await? {
+                for line in sources.run_jobs(jobs, stop).await? {
                     log::info!("{line}");
                 }
                 Ok::<(), changefeed_cosmos::Error>(())

@@ -13,4 +13,4 @@ mod watch;
 
 pub use health::{Health, HealthPort};
 pub use instance::Processing;
-pub use options::ProcessOptions;
+pub use options::{ProcessOptions, default_start};

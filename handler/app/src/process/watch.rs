@@ -1,13 +1,12 @@
 //! Looks at the leases without the timer of the Functions host, for `/ready`, the metrics and the log. It frees no lease: this
 //! instance acquires a lease that the trigger has released, and can deliver its document. It notes the size of the history too.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::health::Health;
-use crate::service::Service;
+use crate::sources::Sources;
 use crate::stalled::look;
 use crate::telemetry;
 
@@ -21,16 +20,19 @@ const LOOKS: u32 = 10;
 pub struct Watching(JoinHandle<()>);
 
 impl Watching {
-    pub fn start(service: Arc<Service>, health: Health) -> Self {
+    pub fn start(sources: Sources, health: Health) -> Self {
         Self(tokio::spawn(async move {
-            let interval = (service.settings().stalled_after / LOOKS).clamp(MIN_INTERVAL, INTERVAL);
+            let interval = (sources.first().settings().stalled_after / LOOKS).clamp(MIN_INTERVAL, INTERVAL);
             loop {
                 tokio::time::sleep(interval).await;
-                let look = telemetry::in_span("WatchLeases", look(&service, false)).await;
-                let problems = look.problems();
-                problems.iter().for_each(|problem| log::warn!("{problem}"));
-                health.set_looked(look.observations, problems);
-                service.note_size().await;
+                for service in sources.all() {
+                    let look = telemetry::in_span("WatchLeases", look(service, false)).await;
+                    let problems = look.problems();
+                    problems.iter().for_each(|problem| log::warn!("{problem}"));
+                    health.set_looked(service, look.observations, problems);
+                    service.note_size().await;
+                    service.wake_jobs().await;
+                }
             }
         }))
     }

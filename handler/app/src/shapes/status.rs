@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     version: String,
+    /// The source; absent if the app has one.
+    #[schema(required = false)]
+    source: String,
     /// The settings by their names, without secrets.
     settings: BTreeMap<String, Value>,
     containers: Vec<Container>,
@@ -40,6 +43,9 @@ pub struct Status {
     #[schema(required = false)]
     has_unknown_identity: bool,
     since_start: Counts,
+    /// The status of each of the other sources; absent if the app has one, or if the request names one.
+    #[schema(required = false, no_recursion)]
+    other_sources: Vec<Status>,
 }
 
 /// Whether the backups of the policy are taken.

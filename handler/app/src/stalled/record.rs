@@ -30,7 +30,8 @@ impl WatchRecord {
     /// The record as stored; an empty one before the first look, and if there is no jobs container. A record that cannot be
     /// parsed counts as empty and is replaced: it only has to be observed again.
     pub async fn load(jobs: &LazyContainer) -> Result<Self, Error> {
-        let read = async { jobs.open().await?.read(&Key::text(ID), ID).await };
+        let id = jobs.own_id(ID);
+        let read = async { jobs.open().await?.read(&Key::text(&id), &id).await };
         let item = match read.await {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             item => item?,
@@ -52,10 +53,11 @@ impl WatchRecord {
             return Ok(());
         }
         let next = Self::new(leases, None);
-        let (jobs, key) = (jobs.open().await?, Key::text(ID));
+        let (jobs, id) = (jobs.open().await?, jobs.own_id(ID));
+        let key = Key::text(&id);
         let written = match &self.etag {
-            Some(etag) => jobs.replace(&key, ID, &next, etag).await,
-            None => jobs.create(&key, ID, &next).await,
+            Some(etag) => jobs.replace(&key, &id, &next, etag).await,
+            None => jobs.create(&key, &id, &next).await,
         };
         match written {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::PreconditionFailed) => Ok(()),

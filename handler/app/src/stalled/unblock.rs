@@ -18,9 +18,9 @@ use chrono::Utc;
 use serde_json::Value;
 
 use crate::feed::Feed;
-use crate::jobs::run_jobs;
 use crate::payload::payload;
 use crate::service::Service;
+use crate::sources::Sources;
 use crate::telemetry;
 
 /// The name of this function in dead letters.
@@ -40,9 +40,9 @@ pub enum Start {
 }
 
 impl Start {
-    /// The start of the trigger of a feed, from its function.json in the folder of the app.
-    pub fn of_trigger(app_root: Option<&Path>, feed: Feed) -> Self {
-        let read = |root: &Path| std::fs::read_to_string(root.join(feed.function()).join("function.json")).ok();
+    /// The start of a trigger, by the name of its function, from its function.json in the folder of the app.
+    pub fn of_trigger(app_root: Option<&Path>, function: &str) -> Self {
+        let read = |root: &Path| std::fs::read_to_string(root.join(function).join("function.json")).ok();
         let definition: Value =
             app_root.and_then(read).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
         let is_from_beginning = definition["bindings"][0]["startFromBeginning"] == Value::Bool(true);
@@ -80,8 +80,9 @@ impl std::fmt::Display for Unblocked {
     }
 }
 
-/// Frees a lease, as far as `deadline` allows. The caller knows that it makes no progress.
+/// Frees a lease of a source, as far as `deadline` allows. The caller knows that it makes no progress.
 pub async fn unblock(
+    sources: &Sources,
     service: &Service,
     feed: Feed,
     set: &LeaseSet,
@@ -113,7 +114,7 @@ pub async fn unblock(
         let Some(next) = page.continuation_token else {
             break Unblocked::Unchanged("its partition was split, and an instance is to replace it first");
         };
-        process(service, feed, &lease, &page.changes).await?;
+        process(sources, service, feed, &lease, &page.changes).await?;
         match set.move_checkpoint(&lease, &next).await? {
             CheckpointMove::Moved => {}
             CheckpointMove::Owned => break Unblocked::Unchanged("an instance holds it"),
@@ -130,7 +131,7 @@ pub async fn unblock(
 }
 
 /// Does with a page what the function of the feed does.
-async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change]) -> Result<()> {
+async fn process(sources: &Sources, service: &Service, feed: Feed, lease: &Lease, changes: &[Change]) -> Result<()> {
     match feed {
         Feed::Capture | Feed::CaptureAllVersions => {
             let documents = changes.iter().map(|change| payload(lease.mode(), change)).collect::<Result<_, _>>()?;
@@ -147,7 +148,7 @@ async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change
         }
         Feed::Jobs => {
             let jobs = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?)).collect();
-            for line in run_jobs(&service.changefeed.runner, jobs, std::future::pending()).await? {
+            for line in sources.run_jobs(jobs, std::future::pending()).await? {
                 log::info!("{line}");
             }
         }
@@ -158,6 +159,7 @@ async fn process(service: &Service, feed: Feed, lease: &Lease, changes: &[Change
 /// Frees the leases of a feed that a document stalls, without the record of earlier looks: looks at them for up to `wait`
 /// first. Returns a line for each of them, and whether one may still be stalled.
 pub async fn unblock_by_hand(
+    sources: &Sources,
     service: &Service,
     feed: Feed,
     start: Start,
@@ -200,7 +202,7 @@ pub async fn unblock_by_hand(
         let outcome = if observation.is_owned {
             Unblocked::Unchanged("an instance holds it, and may deliver the document or fail; see the log of the host")
         } else {
-            unblock(service, feed, &set, &observation.lease_id, start, deadline).await?
+            unblock(sources, service, feed, &set, &observation.lease_id, start, deadline).await?
         };
         is_any_stalled |= outcome.is_unchanged();
         let about = if outcome.is_unchanged() { format!(" ({document})") } else { String::new() };
@@ -219,10 +221,10 @@ mod tests {
     #[test]
     fn the_start_of_the_triggers_of_this_app_is_the_beginning_and_of_others_unknown() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        for feed in [Feed::Capture, Feed::Jobs] {
-            assert_eq!(Start::of_trigger(Some(&root), feed), Start::Beginning);
-            assert_eq!(Start::of_trigger(Some(&root.join("docs")), feed), Start::Unknown);
-            assert_eq!(Start::of_trigger(None, feed), Start::Unknown);
+        for function in [Feed::Capture, Feed::Jobs].map(Feed::function) {
+            assert_eq!(Start::of_trigger(Some(&root), function), Start::Beginning);
+            assert_eq!(Start::of_trigger(Some(&root.join("docs")), function), Start::Unknown);
+            assert_eq!(Start::of_trigger(None, function), Start::Unknown);
         }
     }
 }

@@ -43,7 +43,7 @@ impl Look {
     }
 }
 
-/// Looks at all leases, with what earlier looks have shown, and stores what this one has. With `pin`, leases in
+/// Looks at all leases of a source, with what earlier looks have shown, and stores what this one has. With `pin`, leases in
 /// AllVersionsAndDeletes mode without a checkpoint get one.
 pub async fn look(service: &Service, pin: bool) -> Look {
     let mut look = Look::default();
@@ -56,7 +56,7 @@ pub async fn look(service: &Service, pin: bool) -> Look {
         }
     };
     let earlier = record.as_ref().map(|record| record.leases.clone()).unwrap_or_default();
-    for feed in Feed::ALL {
+    for feed in service.feeds().iter().copied() {
         if let Err(error) = look_at(service, feed, &earlier, pin, &mut look).await {
             look.errors.push(format!("could not read the leases of {}: {error:#}", feed.name()));
         }

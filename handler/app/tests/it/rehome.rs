@@ -78,7 +78,7 @@ async fn old_history() -> World {
 
 #[tokio::test]
 async fn a_history_is_moved_to_another_account_as_it_is_and_once() {
-    let (old, new) = (old_history().await, World::new().await);
+    let (old, new) = (Box::pin(old_history()).await, World::new().await);
     let changefeed = library(&new, &old);
     let before = items(&old, "changes").await;
     let records = before.values().filter(|item| item.get("partOf").is_none()).count() as u64;
@@ -134,7 +134,7 @@ async fn a_history_is_moved_to_another_account_as_it_is_and_once() {
 
 #[tokio::test]
 async fn what_differs_or_cannot_be_read_is_named_and_everything_else_is_moved() {
-    let (old, new) = (old_history().await, World::new().await);
+    let (old, new) = (Box::pin(old_history()).await, World::new().await);
     let changefeed = library(&new, &old);
     let versions = old.versions().await;
     let of = |id: &str| versions.values().find(|version| version["sourceId"] == id).expect("a version").clone();
@@ -166,7 +166,7 @@ async fn what_differs_or_cannot_be_read_is_named_and_everything_else_is_moved() 
 
 #[tokio::test]
 async fn a_request_that_cannot_be_meant_is_refused_with_what_is_there() {
-    let (old, new) = (old_history().await, World::new().await);
+    let (old, new) = (Box::pin(old_history()).await, World::new().await);
     let changefeed = library(&new, &old);
     old.create("copies", &["/id"]).await;
     let copy = json!({"id": "1", "_originalId": "order-1", "pk": "key-1"});
@@ -379,7 +379,7 @@ async fn what_is_copied_later_does_not_give_a_change_another_time() {
 
 #[tokio::test]
 async fn the_command_counts_asks_moves_and_shows() {
-    let (old, new) = (old_history().await, World::new().await);
+    let (old, new) = (Box::pin(old_history()).await, World::new().await);
     let connection: &'static str = Box::leak(old.endpoint.connection_string().into_boxed_str());
     let command_line =
         CommandLine::new(&new).with("OldCosmosDB", connection).with("CHANGEFEED_BATCH_TIMEOUT_SECONDS", "4");

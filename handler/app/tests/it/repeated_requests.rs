@@ -47,7 +47,7 @@ fn repetition(method: &Method, path: &str) -> Repetition {
         ("POST", "/CosmosChangeFeed" | "/CosmosChangeFeedAllVersions" | "/Retention" | "/RunJobs" | "/WatchLeases") => {
             Delivery
         }
-        ("POST", "/BackupPolicy") => Delivery,
+        ("POST", "/BackupPolicy" | "/CosmosChangeFeed_none" | "/CosmosChangeFeedAllVersions_none") => Delivery,
         // Setting the same policy again changes nothing.
         ("PUT", "/api/backup-policy") => Nothing,
         // Removing it again has the same answer.

@@ -11,7 +11,7 @@ use crate::support::{Handler, executable};
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 39] = [
+const SETTINGS: [&str; 41] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -23,6 +23,8 @@ const SETTINGS: [&str; 39] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
+    "CHANGEFEED_SOURCES",
+    "CHANGEFEED_orders__monitored",
     "CHANGEFEED_LEASES_CONTAINER",
     "CHANGEFEED_JOBS_CONTAINER",
     "CHANGEFEED_DEAD_LETTERS_CONTAINER",

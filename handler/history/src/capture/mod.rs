@@ -395,7 +395,8 @@ impl Context<'_> {
         log::error!("a document cannot be stored as a version and becomes a dead letter: {unusable}");
         let dead_letters = self.dead_letters.open().await?;
         let mut request_charge = 0.0;
-        for item in DeadLetter::new(payload.get(), unusable, self.batch, Utc::now()).items()? {
+        let source = self.dead_letters.source().cloned().unwrap_or_default();
+        for item in DeadLetter::new(&source, payload.get(), unusable, self.batch, Utc::now()).items()? {
             let key = item.key(&dead_letters)?;
             request_charge += dead_letters.create_one(&key, &item, self.deadline).await?.unwrap_or_default();
         }

@@ -41,6 +41,7 @@ impl DeadLetters {
         deadline: Instant,
     ) -> Result<CopiedLetters, Error> {
         let (from, to) = (from.open().await?, self.container.open().await?);
+        let source = self.container.source().cloned().unwrap_or_default();
         let monitored = self.capture.monitored().open().await?;
         let erased = Box::pin(self.capture.erased().current(deadline)).await?;
         let (query, none) = ("SELECT * FROM c WHERE NOT IS_DEFINED(c.partOf)", Map::new());
@@ -56,7 +57,10 @@ impl DeadLetters {
                 Ok(letter) if erased.is_in(letter.payload.as_deref().unwrap_or_default(), monitored.key_paths()) => {
                     copied.erased += 1;
                 }
-                Ok(letter) => copied.copied += u64::from(!store || is_new(&to, &letter, deadline).await?),
+                Ok(letter) => {
+                    let letter = letter.in_source(&source);
+                    copied.copied += u64::from(!store || is_new(&to, &letter, deadline).await?);
+                }
                 Err(error) if error.kind() == ErrorKind::Corrupt => copied.damaged.push(error.to_string()),
                 Err(error) => return Err(error),
             }

@@ -34,6 +34,16 @@ impl DeadLetters {
         Ok(DeadLetterPage { items, continuation })
     }
 
+    /// Whether there is a dead letter.
+    ///
+    /// # Errors
+    /// When the container cannot be read.
+    pub async fn has_any(&self) -> Result<bool, Error> {
+        let query = "SELECT VALUE c.id FROM c WHERE IS_DEFINED(c.reason)";
+        let mut found = self.container.open().await?.select_few::<Value>(query, &Map::new(), None, 1).await?;
+        Ok(found.try_next().await?.is_some())
+    }
+
     /// Whether a dead letter is a change whose id or key is not known.
     ///
     /// # Errors

@@ -62,7 +62,8 @@ pub(super) const DIGITS: &str = "0123456789abcdef";
 
 /// A record with its etag; `None` if it does not exist.
 pub(super) async fn load<T: DeserializeOwned>(jobs: &Container, id: &str) -> Result<Option<(T, String)>, Error> {
-    let Some(record) = jobs.read(&Key::text(id), id).await? else { return Ok(None) };
+    let own_id = jobs.own_id(id);
+    let Some(record) = jobs.read(&Key::text(&own_id), &own_id).await? else { return Ok(None) };
     let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
     parsed(id, record).map(|record| Some((record, etag)))
 }

@@ -59,7 +59,9 @@ impl Erased {
     /// [`Conflict`](ErrorKind::Conflict) when documents were erased here under another key, and when the containers cannot be read, or
     /// not be written before the deadline.
     pub async fn copy_from(&self, other: &Self, deadline: Instant) -> Result<u64, Error> {
-        let (jobs, from, partition) = (self.jobs().open().await?, other.jobs().open().await?, Key::text(ID));
+        let (jobs, from) = (self.jobs().open().await?, other.jobs().open().await?);
+        let own_id = jobs.own_id(ID);
+        let partition = Key::text(&own_id);
         let Some((theirs, _)) = retry(deadline, || load::<Head>(&from, ID)).await? else { return Ok(0) };
         loop {
             match retry(deadline, || load::<Head>(&jobs, ID)).await? {
@@ -70,7 +72,7 @@ impl Erased {
                 }
                 None => {
                     let head = Head { revision: 0, ..theirs.clone() };
-                    is_overtaken(retry(deadline, || jobs.create(&partition, ID, &head)).await)?;
+                    is_overtaken(retry(deadline, || jobs.create(&partition, &own_id, &head)).await)?;
                 }
             }
         }
@@ -107,13 +109,14 @@ impl Erased {
 
     /// The record with the key; it is created if it does not exist.
     async fn head(&self, jobs: &Container, deadline: Instant) -> Result<Head, Error> {
-        let partition = Key::text(ID);
+        let own_id = jobs.own_id(ID);
+        let partition = Key::text(&own_id);
         loop {
             if let Some((head, _)) = retry(deadline, || load(jobs, ID)).await? {
                 return Ok(head);
             }
             let head = Head::new();
-            let created = retry(deadline, || jobs.create(&partition, ID, &head)).await;
+            let created = retry(deadline, || jobs.create(&partition, &own_id, &head)).await;
             if !is_overtaken(created)? {
                 return Ok(head);
             }
@@ -155,7 +158,8 @@ async fn change_shard(
     deadline: Instant,
 ) -> Result<BTreeSet<String>, Error> {
     let id = shard_id(digit);
-    let partition = Key::text(&id);
+    let own_id = jobs.own_id(&id);
+    let partition = Key::text(&own_id);
     loop {
         let stored = retry(deadline, || load::<Shard>(jobs, &id)).await?;
         let (shard, etag) = stored.map_or_else(|| (Shard::new(digit), None), |(shard, etag)| (shard, Some(etag)));
@@ -170,8 +174,8 @@ async fn change_shard(
         }
         let shard = Shard { hashes: after.into_iter().collect(), ..shard };
         let written = match &etag {
-            Some(etag) => retry(deadline, || jobs.replace(&partition, &id, &shard, etag)).await,
-            None => retry(deadline, || jobs.create(&partition, &id, &shard)).await,
+            Some(etag) => retry(deadline, || jobs.replace(&partition, &own_id, &shard, etag)).await,
+            None => retry(deadline, || jobs.create(&partition, &own_id, &shard)).await,
         };
         if !is_overtaken(written)? {
             return Ok(known);
@@ -180,13 +184,14 @@ async fn change_shard(
 }
 
 async fn increment_revision(jobs: &Container, deadline: Instant) -> Result<(), Error> {
-    let partition = Key::text(ID);
+    let own_id = jobs.own_id(ID);
+    let partition = Key::text(&own_id);
     loop {
         let Some((head, etag)) = retry(deadline, || load::<Head>(jobs, ID)).await? else {
             return Err(Error::corrupt("recording erased documents", "the record with the key was deleted"));
         };
         let head = Head { revision: head.revision + 1, ..head };
-        if !is_overtaken(retry(deadline, || jobs.replace(&partition, ID, &head, &etag)).await)? {
+        if !is_overtaken(retry(deadline, || jobs.replace(&partition, &own_id, &head, &etag)).await)? {
             return Ok(());
         }
     }

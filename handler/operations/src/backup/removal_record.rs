@@ -41,7 +41,8 @@ impl RemovalRecord {
 
     /// The record as stored; an empty one if none is.
     pub(crate) async fn load(jobs: &Container) -> Result<Self, Error> {
-        let Some(item) = jobs.read(&Key::text(ID), ID).await? else { return Ok(Self::new(Vec::new(), None)) };
+        let id = jobs.own_id(ID);
+        let Some(item) = jobs.read(&Key::text(&id), &id).await? else { return Ok(Self::new(Vec::new(), None)) };
         let etag = item["_etag"].as_str().map(str::to_owned);
         let record: Self = serde_json::from_value(without_system_properties(item))
             .map_err(|error| Error::corrupt("reading the backups that are being deleted", error))?;
@@ -64,10 +65,11 @@ impl RemovalRecord {
             return Ok(());
         }
         let next = Self::new(removing, None);
-        let key = Key::text(ID);
+        let id = jobs.own_id(ID);
+        let key = Key::text(&id);
         let written = match &self.etag {
-            Some(etag) => jobs.replace(&key, ID, &next, etag).await,
-            None => jobs.create(&key, ID, &next).await,
+            Some(etag) => jobs.replace(&key, &id, &next, etag).await,
+            None => jobs.create(&key, &id, &next).await,
         };
         let etag = match written {
             Ok(written) => written.etag,

@@ -1,7 +1,7 @@
 //! Whether a backup of the policy is a full one or an increment, and of which backup.
 
 use changefeed_backup_format::{BackupLocation, Content, Inventory, Source, StoredBackup, missing_segment};
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, SourceName};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::deletes::DeletesKnown;
@@ -12,14 +12,17 @@ use crate::backup::format_error;
 /// The form of the name of a slot's folder. Names sort by time.
 const FOLDER: &str = "%Y-%m-%dT%H%M%SZ";
 
-/// The name of the folder of a slot.
-pub(super) fn folder_of(slot: DateTime<Utc>) -> String {
-    slot.format(FOLDER).to_string()
+/// The name of the folder of a slot of a source. Several sources may share a location.
+pub(super) fn folder_of(slot: DateTime<Utc>, source: &SourceName) -> String {
+    let slot = slot.format(FOLDER);
+    if source.is_default() { slot.to_string() } else { format!("{source}-{slot}") }
 }
 
 /// The time by which a backup is counted: the slot that its folder is named after, or when it was started.
 pub(super) fn time_of(backup: &StoredBackup) -> DateTime<Utc> {
-    let slot = NaiveDateTime::parse_from_str(&backup.name, FOLDER).map(|slot| slot.and_utc());
+    let of_source = backup.name.split_once('-').filter(|(source, _)| source.parse::<SourceName>().is_ok());
+    let name = of_source.map_or(backup.name.as_str(), |(_, slot)| slot);
+    let slot = NaiveDateTime::parse_from_str(name, FOLDER).map(|slot| slot.and_utc());
     slot.unwrap_or_else(|_| backup.header.started_at.time())
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use changefeed_backup_format::Inventory;
-use changefeed_cosmos::{Error, ErrorKind, timestamp};
+use changefeed_cosmos::{Error, ErrorKind, SourceName, timestamp};
 use changefeed_jobs::{JobState, JobToRun, Kind};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -97,8 +97,9 @@ impl PolicyLook {
     }
 
     /// The jobs that have not ended: the backup first.
-    fn jobs(&self) -> Vec<JobToRun> {
-        let job = |id: &str, kind: Kind| JobToRun { id: id.to_owned(), kind: kind.name.to_owned() };
+    fn jobs(&self, source: &SourceName) -> Vec<JobToRun> {
+        let job =
+            |id: &str, kind: Kind| JobToRun { id: id.to_owned(), kind: kind.name.to_owned(), source: source.clone() };
         let backup = self.backup().map(|id| job(id, BACKUP));
         backup.into_iter().chain(self.digests().map(|id| job(id, DIGEST))).collect()
     }
@@ -160,7 +161,7 @@ impl BackupPolicies {
         let overdue = BackupLateness::of(&saved.record, now)?.overdue_since(now);
         look.events.extend(overdue.map(PolicyEvent::Overdue));
         if saved.record.only_on.is_some() {
-            look.to_run_here = look.jobs();
+            look.to_run_here = look.jobs(&self.source());
         }
         Ok(look)
     }
@@ -262,7 +263,7 @@ impl BackupPolicies {
         let slot = schedule.latest(now).ok_or_else(out_of_range)?;
         let is_due = saved.record.last.as_ref().is_none_or(|last| last.slot < slot || is_missing && last.slot == slot);
         if is_due {
-            let backup = job_id(slot, &saved.record.policy.to);
+            let backup = job_id(slot, &self.source(), &saved.record.policy.to);
             let last = PolicyRun {
                 slot,
                 backup: backup.clone(),
@@ -310,7 +311,7 @@ impl BackupPolicies {
         };
         let own = policy.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let request = BackupRequest {
-            to: folder(&folder_of(slot))?,
+            to: folder(&folder_of(slot, &self.source()))?,
             incremental_from,
             reason: Some(format!("backup policy: {what}{own}")),
             requested_by: policy.requested_by.clone(),
@@ -332,9 +333,12 @@ impl BackupPolicies {
     }
 }
 
-/// The id of a job of a slot that writes to a location. Ids sort by time.
-pub(super) fn job_id(slot: DateTime<Utc>, to: &str) -> String {
-    let digest = Sha256::digest(to.as_bytes());
+/// The id of a job of a source for a slot that writes to a location. Ids sort by time.
+pub(super) fn job_id(slot: DateTime<Utc>, source: &SourceName, to: &str) -> String {
+    let digest = match source.is_default() {
+        true => Sha256::digest(to),
+        false => Sha256::digest(format!("{source}\n{to}")),
+    };
     let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
     format!("{:010}-{:08x}", slot.timestamp(), u32::from_be_bytes([a, b, c, d]))
 }
@@ -346,10 +350,12 @@ mod tests {
     #[test]
     fn the_id_of_a_job_follows_from_the_slot_and_the_location() {
         let slot = DateTime::from_timestamp(1_795_790_400, 0).expect("a time");
-        let id = job_id(slot, "/backups");
+        let (default, orders) = (SourceName::default(), "orders".parse().expect("a name"));
+        let id = job_id(slot, &default, "/backups");
         assert!(id.starts_with("1795790400-") && id.len() == 19, "{id}");
-        assert_eq!(job_id(slot, "/backups"), id);
-        assert_ne!(job_id(slot, "/other"), id);
-        assert_ne!(job_id(slot + chrono::TimeDelta::hours(1), "/backups"), id);
+        assert_eq!(job_id(slot, &default, "/backups"), id);
+        assert_ne!(job_id(slot, &default, "/other"), id);
+        assert_ne!(job_id(slot, &orders, "/backups"), id);
+        assert_ne!(job_id(slot + chrono::TimeDelta::hours(1), &default, "/backups"), id);
     }
 }

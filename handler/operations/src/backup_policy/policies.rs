@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Error, ErrorKind, LazyContainer, timestamp};
+use changefeed_cosmos::{Error, ErrorKind, LazyContainer, SourceName, timestamp};
 use changefeed_history::{ServiceClock, TimeZone};
 use chrono::{DateTime, Utc};
 
@@ -31,6 +31,11 @@ impl BackupPolicies {
         locations: LocationAccess,
     ) -> Self {
         Self { backups, digests, jobs_container, locations }
+    }
+
+    /// The source whose policy it is.
+    pub(super) fn source(&self) -> SourceName {
+        self.jobs_container.source().cloned().unwrap_or_default()
     }
 
     pub(super) fn clock(&self) -> &ServiceClock {

@@ -90,6 +90,11 @@ impl PolicyRecord {
     }
 }
 
+/// The partition key of the record.
+fn key(jobs: &LazyContainer) -> Key {
+    Key::text(jobs.own_id(ID))
+}
+
 /// The record as it was read or written last.
 #[derive(Debug)]
 pub(super) struct Saved {
@@ -100,7 +105,7 @@ pub(super) struct Saved {
 impl Saved {
     /// The stored record; none before a policy is set.
     pub(super) async fn load(jobs: &LazyContainer) -> Result<Option<Self>, Error> {
-        let Some(item) = jobs.open().await?.read(&Key::text(ID), ID).await? else { return Ok(None) };
+        let Some(item) = jobs.open().await?.read(&key(jobs), &jobs.own_id(ID)).await? else { return Ok(None) };
         let etag = item["_etag"].as_str().unwrap_or_default().to_owned();
         let record = serde_json::from_value(without_system_properties(item))
             .map_err(|error| Error::corrupt("reading the backup policy", error))?;
@@ -115,7 +120,7 @@ impl Saved {
         if record == self.record {
             return Ok(());
         }
-        let written = match jobs.open().await?.replace(&Key::text(ID), ID, &record, &self.etag).await {
+        let written = match jobs.open().await?.replace(&key(jobs), &jobs.own_id(ID), &record, &self.etag).await {
             Ok(written) => written.etag.unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
                 // A write of this look whose reply was lost has the same content.
@@ -138,12 +143,12 @@ impl Saved {
 /// # Errors
 /// [`Conflict`](ErrorKind::Conflict) when there is one.
 pub(super) async fn create(jobs: &LazyContainer, record: &PolicyRecord) -> Result<(), Error> {
-    jobs.open().await?.create(&Key::text(ID), ID, record).await.map(drop)
+    jobs.open().await?.create(&key(jobs), &jobs.own_id(ID), record).await.map(drop)
 }
 
 /// Removes the policy, if there is one.
 pub(super) async fn remove(jobs: &LazyContainer) -> Result<bool, Error> {
-    Ok(jobs.open().await?.delete(&Key::text(ID), ID, None).await?.is_some())
+    Ok(jobs.open().await?.delete(&key(jobs), &jobs.own_id(ID), None).await?.is_some())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::base::{is_of_policy, time_of};
 use super::keep::{Keep, KeptAs};
-use crate::digests::DIGESTS_FOLDER;
+use crate::digests::is_digests_folder;
 
 /// What becomes of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -117,7 +117,7 @@ impl Known<'_> {
                     }
                     damage.to_string()
                 }
-                OtherState::NoBackup if other.name == DIGESTS_FOLDER => "digests of the history".to_owned(),
+                OtherState::NoBackup if is_digests_folder(&other.name) => "digests of the history".to_owned(),
                 OtherState::NoBackup => "it is not a backup".to_owned(),
             };
             let left = PrunedFolder {

@@ -45,8 +45,9 @@ impl BackupPolicies {
         let slot = record.last.as_ref().map(|last| last.slot).filter(|_| record.policy.digests == Some(true));
         match (&record.digests, slot) {
             (earlier, Some(slot)) if earlier.as_ref().is_none_or(|earlier| earlier.slot < slot) => {
-                let job =
-                    self.start_digests(&record, &job_id(slot, &format!("digests of {}", record.policy.to))).await?;
+                let job = self
+                    .start_digests(&record, &job_id(slot, &self.source(), &format!("digests of {}", record.policy.to)))
+                    .await?;
                 let state = job.state.is_end().then_some(job.state);
                 look.events.push(match state {
                     None => PolicyEvent::DigestsStarted(job.id.clone()),

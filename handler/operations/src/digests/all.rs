@@ -1,7 +1,7 @@
 //! Digests, and what they need.
 
 use changefeed_backup_format::{BackupLocation, LocationAccess};
-use changefeed_cosmos::{Error, Meter};
+use changefeed_cosmos::{Error, Meter, SourceName};
 use changefeed_history::History;
 use changefeed_jobs::{Jobs, Kind};
 
@@ -10,8 +10,19 @@ use crate::backup::format_error;
 /// The kind of the jobs that write digests.
 pub const DIGEST: Kind = Kind { name: "digest", noun: "digest job" };
 
-/// The folder of the digests below the location of backups.
-pub(crate) const DIGESTS_FOLDER: &str = "digests";
+/// The folder of the digests of the source `default` below the location of backups.
+const FOLDER: &str = "digests";
+
+/// The folder of the digests of a source below the location of backups, which several sources may share.
+fn folder_of(source: &SourceName) -> String {
+    if source.is_default() { FOLDER.to_owned() } else { format!("{FOLDER}-{source}") }
+}
+
+/// Whether a folder below the location of backups is that of the digests of a source.
+pub(crate) fn is_digests_folder(name: &str) -> bool {
+    let source = name.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('-'));
+    name == FOLDER || source.is_some_and(|source| source.parse::<SourceName>().is_ok())
+}
 
 /// Digests of a history.
 #[derive(Clone, Debug)]
@@ -34,7 +45,8 @@ impl Digests {
 
     /// The folder of the digests at a location of backups.
     pub(crate) fn open(&self, location: &str) -> Result<BackupLocation, Error> {
-        self.locations.open(location).and_then(|location| location.child(DIGESTS_FOLDER)).map_err(format_error)
+        let folder = folder_of(&self.jobs.source());
+        self.locations.open(location).and_then(|location| location.child(&folder)).map_err(format_error)
     }
 
     /// The only machine that can access a location; none if any can.

@@ -38,7 +38,9 @@ impl Digests {
     /// Remembers the last file at a location.
     pub(super) async fn set_last_file(&self, location: &BackupLocation, last: &ChainLink) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
-        let (jobs, key) = (self.jobs.open().await?, Key::text(DIGESTS_RECORD));
+        let jobs = self.jobs.open().await?;
+        let id = jobs.own_id(DIGESTS_RECORD);
+        let key = Key::text(&id);
         loop {
             let missing = || Error::not_found("remembering the last file of digests", "the record digests was deleted");
             let (mut state, etag) = self.state().await?.ok_or_else(missing)?;
@@ -47,7 +49,7 @@ impl Digests {
             if *known != *last && known.name < last.name {
                 known.clone_from(last);
             }
-            match retry(deadline, || jobs.replace(&key, DIGESTS_RECORD, &state, &etag)).await {
+            match retry(deadline, || jobs.replace(&key, &id, &state, &etag)).await {
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                 replaced => return replaced.map(drop),
             }
@@ -60,7 +62,9 @@ impl Digests {
         if let Some((state, _)) = self.state().await? {
             return Ok(state.since);
         }
-        let (jobs, key) = (self.jobs.open().await?, Key::text(DIGESTS_RECORD));
+        let jobs = self.jobs.open().await?;
+        let id = jobs.own_id(DIGESTS_RECORD);
+        let key = Key::text(&id);
         let state = State {
             id: DIGESTS_RECORD.to_owned(),
             kind: DIGESTS_RECORD.to_owned(),
@@ -68,7 +72,7 @@ impl Digests {
             last: BTreeMap::new(),
             schema: SCHEMA,
         };
-        match retry(deadline, || jobs.create(&key, DIGESTS_RECORD, &state)).await {
+        match retry(deadline, || jobs.create(&key, &id, &state)).await {
             Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             // Another job may have created it just now.
             _ => Ok(state.since),
@@ -77,8 +81,10 @@ impl Digests {
 
     async fn state(&self) -> Result<Option<(State, String)>, Error> {
         let deadline = Instant::now() + PATIENCE;
-        let (jobs, key) = (self.jobs.open().await?, Key::text(DIGESTS_RECORD));
-        let Some(record) = retry(deadline, || jobs.read(&key, DIGESTS_RECORD)).await? else { return Ok(None) };
+        let jobs = self.jobs.open().await?;
+        let id = jobs.own_id(DIGESTS_RECORD);
+        let key = Key::text(&id);
+        let Some(record) = retry(deadline, || jobs.read(&key, &id)).await? else { return Ok(None) };
         let etag = record["_etag"].as_str().unwrap_or_default().to_owned();
         let state = serde_json::from_value(without_system_properties(record))
             .map_err(|error| Error::corrupt("reading the record digests", error))?;

@@ -24,7 +24,7 @@ mod digest_state;
 mod stored_versions;
 mod write_file;
 
-pub(crate) use all::DIGESTS_FOLDER;
+pub(crate) use all::is_digests_folder;
 pub use all::{DIGEST, Digests};
 pub use digest_record::{DigestCounts, DigestList, DigestView};
 pub use digest_request::DigestRequest;

@@ -42,10 +42,15 @@ pub(super) struct Saved {
     etag: String,
 }
 
+/// The partition key of the record.
+fn key(jobs: &Container) -> Key {
+    Key::text(jobs.own_id(ID))
+}
+
 impl Saved {
     /// The stored record; none if no rehearsal is under way.
     pub(super) async fn load(jobs: &Container) -> Result<Option<Self>, Error> {
-        let Some(item) = jobs.read(&Key::text(ID), ID).await? else { return Ok(None) };
+        let Some(item) = jobs.read(&key(jobs), &jobs.own_id(ID)).await? else { return Ok(None) };
         let etag = item["_etag"].as_str().unwrap_or_default().to_owned();
         let record = serde_json::from_value(without_system_properties(item))
             .map_err(|error| Error::corrupt("reading the rehearsal under way", error))?;
@@ -57,7 +62,7 @@ impl Saved {
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when there is one.
     pub(super) async fn create(jobs: &Container, record: RehearsalRecord) -> Result<Self, Error> {
-        let etag = match jobs.create(&Key::text(ID), ID, &record).await {
+        let etag = match jobs.create(&key(jobs), &jobs.own_id(ID), &record).await {
             Ok(written) => written.etag.unwrap_or_default(),
             // The reply to the creation may have been lost.
             Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -76,10 +81,10 @@ impl Saved {
     /// # Errors
     /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) when another process has taken it for one that was killed.
     pub(super) async fn replace(&mut self, jobs: &Container, record: RehearsalRecord) -> Result<(), Error> {
-        let etag = match jobs.replace(&Key::text(ID), ID, &record, &self.etag).await {
+        let etag = match jobs.replace(&key(jobs), &jobs.own_id(ID), &record, &self.etag).await {
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
                 let etag = self.own_etag(jobs).await?.ok_or(error)?;
-                jobs.replace(&Key::text(ID), ID, &record, &etag).await?.etag
+                jobs.replace(&key(jobs), &jobs.own_id(ID), &record, &etag).await?.etag
             }
             written => written?.etag,
         };
@@ -90,7 +95,7 @@ impl Saved {
     /// Removes the record, if it is still that of this rehearsal.
     pub(super) async fn remove(&self, jobs: &Container) -> Result<(), Error> {
         let Some(etag) = self.own_etag(jobs).await? else { return Ok(()) };
-        match jobs.delete(&Key::text(ID), ID, Some(&etag)).await {
+        match jobs.delete(&key(jobs), &jobs.own_id(ID), Some(&etag)).await {
             Err(error) if !matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::NotFound) => Err(error),
             _ => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! A request to move a history.
 
+use changefeed_cosmos::SourceName;
 use changefeed_history::FlatFields;
 use changefeed_jobs::check_budget;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,9 @@ pub struct RehomeSource {
     pub database: Option<String>,
     /// The container of its versions, or of the copies of changes.
     pub changes: String,
+    /// Its source there, which distinguishes its dead letters and jobs from those of others; without one, `default`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub source: Option<SourceName>,
     /// The container of its dead letters; without one, none are copied.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub dead_letters: Option<String>,

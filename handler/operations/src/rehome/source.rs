@@ -43,7 +43,8 @@ impl Source {
             jobs: from.jobs.clone().unwrap_or_else(|| own.jobs.clone()),
             ..own.clone()
         };
-        let containers = Containers::new(&account, names, Vec::new());
+        let source = from.source.clone().unwrap_or_default();
+        let containers = Containers::new(&account, names, Vec::new()).of_source(source);
         let erasure = rehomes.history.erased().options();
         Ok(Self {
             history: History::new(&containers, ActorFields::default(), erasure),

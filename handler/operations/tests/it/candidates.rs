@@ -40,6 +40,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         create_container(&account, "dev", &spec).await.expect("container");
     }
     let options = ChangefeedOptions {
+        source: Default::default(),
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: Vec::new(),

@@ -17,13 +17,14 @@ use super::output::{print_json, print_line};
 use super::start_from::StartFrom;
 use crate::feed::Feed;
 use crate::service::Service;
+use crate::sources::Sources;
 use crate::stalled::{Start, unblock_by_hand};
 use crate::status::lease_statuses;
 
 /// Lists, repairs, frees, exports, imports or resets leases.
 ///
 /// Ends with [`Exit::Found`] when a lease may still be stalled by a document.
-pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
+pub async fn run(sources: &Sources, service: &Service, command: &LeasesCommand) -> Result<Exit> {
     match command {
         LeasesCommand::List { feed, output } => {
             let leases = lease_statuses(service, feed.feeds()).await?;
@@ -33,7 +34,7 @@ pub async fn run(service: &Service, command: &LeasesCommand) -> Result<Exit> {
         LeasesCommand::Unblock { wait, from_beginning, feed } => {
             let start = if *from_beginning { Start::Beginning } else { Start::Unknown };
             let (lines, is_any_stalled) =
-                unblock_by_hand(service, feed.feed(service).await?, start, Duration::from_secs(*wait)).await?;
+                unblock_by_hand(sources, service, feed.feed(service).await?, start, Duration::from_secs(*wait)).await?;
             for line in lines {
                 print_line(&line)?;
             }

@@ -6,9 +6,10 @@ mod browser;
 mod incident;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use changefeed_cosmos::KeyPath;
+use changefeed_cosmos::{KeyPath, SourceName};
 use changefeed_operations::PopulateRequest;
 use changefeed_processor::ChangeFeedMode;
 use local_cosmos::{Endpoint, StartError};
@@ -21,13 +22,15 @@ use super::exit_code::Exit;
 use super::interrupt::interrupted;
 use super::output::print_line;
 use super::progress::bar;
+use super::source::TriggerOf;
 use super::standard_error::{note, warning};
-use crate::config::{ACTOR_FIELDS, JOB_BUDGET, MODE, SETTINGS, SettingValue, Settings, Source};
+use crate::config::{ACTOR_FIELDS, JOB_BUDGET, MODE, RawSettings, SETTINGS, SettingValue, Settings};
 use crate::feed::Feed;
 use crate::service::Service;
+use crate::sources::Sources;
 
 /// Runs until Ctrl-C or SIGTERM.
-pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
+pub async fn run(arguments: &LocalArguments, raw: &RawSettings) -> Result<Exit> {
     let options = local_cosmos::Options {
         port: arguments.cosmos_port,
         control_port: arguments.control_port,
@@ -52,14 +55,14 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         return Ok(Exit::Done);
     }
 
-    let settings = app_settings(source, arguments.mode, &endpoint);
-    let service = Service::new(Settings::read(&Source::from(settings.clone()))?);
-    service
-        .changefeed
-        .containers
-        .provision(&[KeyPath::property("pk")], false)
-        .await
-        .context("provisioning the embedded endpoint")?;
+    let mut settings = app_settings(raw, arguments.mode, &endpoint);
+    let sources = Sources::new(Settings::read(&RawSettings::from(settings.clone()))?)?;
+    for service in sources.all() {
+        let containers = &service.changefeed.containers;
+        containers.provision(&[KeyPath::property("pk")], false).await.context("provisioning the embedded endpoint")?;
+        settings.extend(enabled_functions(raw, service));
+        check_trigger(&arguments.script_root, service)?;
+    }
     let host = Host::start(HostOptions {
         script_root: arguments.script_root.clone(),
         port: arguments.host_port,
@@ -80,7 +83,7 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
         )
     })?;
     let outcome = tokio::select! {
-        outcome = serve(&arguments, &endpoint, &host, &service) => outcome,
+        outcome = serve(arguments, &endpoint, &host, &sources) => outcome,
         failure = host.failed() => bail!("the stand-in Functions host ended: {failure}"),
         interrupted = interrupted() => interrupted,
     };
@@ -94,10 +97,13 @@ pub async fn run(arguments: LocalArguments, source: &Source) -> Result<Exit> {
     outcome.map(|()| Exit::Done)
 }
 
-async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, service: &Service) -> Result<()> {
+async fn serve(arguments: &LocalArguments, endpoint: &Endpoint, host: &RunningHost, sources: &Sources) -> Result<()> {
     host.wait_until_ready().await?;
+    let service = sources.first();
     // Capture that is killed before its first checkpoint would start from a later moment.
-    service.lease_set(Feed::CaptureAllVersions).await?.pin_unstarted().await?;
+    for service in sources.all() {
+        service.lease_set(Feed::CaptureAllVersions).await?.pin_unstarted().await?;
+    }
     if let Some(count) = arguments.populate {
         let bar = bar("Writing", count);
         let request = PopulateRequest { count, seed: arguments.seed, ..PopulateRequest::default() };
@@ -152,8 +158,34 @@ const LOCAL_MODE: &str = "AllVersionsAndDeletes";
 /// The budget of a job, unless the request or a setting names one.
 const LOCAL_JOB_BUDGET: &str = "unlimited";
 
+/// The settings that enable the trigger of a source in its mode, and disable that in the other one. A source without a name has triggers in
+/// every folder of an app: without that source, they are disabled.
+fn enabled_functions(raw: &RawSettings, service: &Service) -> BTreeMap<String, String> {
+    let settings = service.settings();
+    let own = Feed::CAPTURED.map(|feed| (settings.function(feed), feed.mode() != settings.mode));
+    let has_default = settings.sources.is_empty() || settings.sources.iter().any(SourceName::is_default);
+    let unused = Feed::CAPTURED.into_iter().filter(|_| !has_default).map(|feed| (feed.function().to_owned(), true));
+    let disabled = own.into_iter().chain(unused).map(|(function, is_disabled)| {
+        let name = format!("AzureWebJobs.{function}.Disabled");
+        let value = raw.get(&name).map_or_else(|| is_disabled.to_string(), |value| value.expose().to_owned());
+        (name, value)
+    });
+    disabled.collect()
+}
+
+/// Checks that the app has the trigger of a source with a name.
+fn check_trigger(app: &Path, service: &Service) -> Result<()> {
+    let (settings, feed) = (service.settings(), Feed::captured_in(service.settings().mode));
+    let trigger = TriggerOf { monitored: &settings.names.monitored, lease_prefix: settings.lease_prefix(feed) };
+    let source = service.source();
+    match trigger.differs_from(app, &settings.function(feed)).filter(|_| !source.is_default()) {
+        Some(found) => bail!("{found}; run: changefeed source add {source} --script-root {}", app.display()),
+        None => Ok(()),
+    }
+}
+
 /// The settings of the functions: the environment, defaults for the rest, and the embedded endpoint as the account.
-fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoint) -> BTreeMap<String, String> {
+fn app_settings(raw: &RawSettings, mode: Option<ChangeFeedMode>, endpoint: &Endpoint) -> BTreeMap<String, String> {
     let mut settings = BTreeMap::new();
     for setting in SETTINGS.iter().filter(|setting| setting.name.starts_with("CHANGEFEED_")) {
         let default = match setting.name {
@@ -167,8 +199,7 @@ fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoi
         };
         let default = Some(default).filter(|default| *default != "-");
         settings.extend(
-            source
-                .get(setting.name)
+            raw.get(setting.name)
                 .map(SettingValue::expose)
                 .or(default)
                 .map(|value| (setting.name.to_owned(), value.to_owned())),
@@ -177,11 +208,8 @@ fn app_settings(source: &Source, mode: Option<ChangeFeedMode>, endpoint: &Endpoi
     if let Some(mode) = mode {
         settings.insert(MODE.name.to_owned(), mode.to_string());
     }
-    for feed in Feed::CAPTURED {
-        let name = format!("AzureWebJobs.{}.Disabled", feed.function());
-        let is_other = settings.get(MODE.name).is_some_and(|mode| !feed.mode().to_string().eq_ignore_ascii_case(mode));
-        let value = source.get(&name).map_or_else(|| is_other.to_string(), |value| value.expose().to_owned());
-        settings.insert(name, value);
+    for name in raw.names("CHANGEFEED_").filter(|name| name.contains("__")) {
+        settings.extend(raw.get(name).map(|value| (name.to_owned(), value.expose().to_owned())));
     }
     // Both names, because the trigger prefers the longer one.
     for name in ["AzureWebJobsCosmosDB", "CosmosDB"] {

@@ -16,25 +16,34 @@ use super::output::print_line;
 use super::start_from::StartFrom;
 use crate::process::{Health, HealthPort, ProcessOptions, Processing};
 use crate::service::Service;
+use crate::sources::Sources;
 
 /// Stopping a process and its group sends two signals. Within this time they count as one.
 const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Captures until a signal arrives, then finishes batches in progress and releases the leases. A second signal stops at
 /// once.
-pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> {
-    let options = options(&service, &arguments);
-    let mode = options.mode;
+pub async fn run(sources: Sources, arguments: &ProcessArguments) -> Result<Exit> {
+    let options = options(arguments);
+    let mode = options.mode_of(sources.first());
+    let modes: Vec<Value> = sources
+        .all()
+        .map(|service| json!({"source": service.source(), "mode": options.mode_of(service).to_string()}))
+        .collect();
+    let are_several = sources.are_several();
     let mut interrupts = Interrupts::listen()?;
-    let health = Health::new(Arc::clone(service.metrics()));
+    let health = Health::new(Arc::clone(sources.metrics()));
     // First, so that a port in use fails before any lease is acquired.
     let health_port = match arguments.health_port {
         Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),
         None => None,
     };
-    let processing = Processing::start(Arc::new(service), options, &health, interrupts.next()).await?;
+    let processing = Processing::start(sources, options, &health, interrupts.next()).await?;
     let Some(processing) = processing else { return Ok(Exit::Done) };
     let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
+    if are_several {
+        ready["sources"] = json!(modes);
+    }
     if let Some(port) = &health_port {
         ready["health"] = json!(format!("http://{}", port.address()));
     }
@@ -58,24 +67,23 @@ pub async fn run(service: Service, arguments: ProcessArguments) -> Result<Exit> 
     Ok(Exit::Done)
 }
 
-fn options(service: &Service, arguments: &ProcessArguments) -> ProcessOptions {
-    let mode = arguments.mode.unwrap_or(service.settings().mode);
+fn options(arguments: &ProcessArguments) -> ProcessOptions {
     let milliseconds = |value: Option<u64>| value.map(Duration::from_millis);
     ProcessOptions {
         instance_name: arguments.instance.clone(),
-        mode,
-        start_from: StartFrom::or_default(arguments.from, mode),
+        mode: arguments.mode,
+        start_from: arguments.from.map(StartFrom::for_processor),
         max_items: arguments.max_items,
         poll_delay: milliseconds(arguments.poll_delay_ms),
         lease_acquire_interval: milliseconds(arguments.lease_acquire_interval_ms),
         lease_expiration_interval: milliseconds(arguments.lease_expiration_interval_ms),
         lease_renew_interval: milliseconds(arguments.lease_renew_interval_ms),
-        on_captured: arguments.print.then_some(print as fn(&[Change])),
+        on_captured: arguments.print.then_some(print as fn(&Service, &[Change])),
     }
 }
 
 /// Prints a line for each change.
-fn print(changes: &[Change]) {
+fn print(service: &Service, changes: &[Change]) {
     for change in changes {
         let metadata = change.metadata.as_ref();
         let operation = match metadata.and_then(|metadata| Some((metadata.operation_type?, metadata))) {
@@ -91,6 +99,9 @@ fn print(changes: &[Change]) {
             "lsn": change.lsn(),
             "time": change.time(),
         });
+        if let Some(source) = service.named_source() {
+            line["source"] = json!(source);
+        }
         if let Some(Value::Object(document)) = &change.current {
             let own = document.iter().filter(|(name, _)| !name.starts_with('_'));
             line["document"] = own.map(|(name, value)| (name.clone(), value.clone())).collect();

@@ -1,5 +1,6 @@
 //! The arguments of `changefeed rehome`.
 
+use changefeed_cosmos::SourceName;
 use changefeed_history::FlatFields;
 use changefeed_operations::{RehomeRequest, RehomeSource};
 use clap::{Args, Subcommand};
@@ -42,6 +43,9 @@ pub struct RehomeRunArguments {
     /// Its database; default: this database
     #[arg(long, value_name = "NAME", requires = "from_changes")]
     pub from_database: Option<String>,
+    /// Its source there, if that app has several; default: default
+    #[arg(long, value_name = "NAME", requires = "from_changes")]
+    pub from_source: Option<SourceName>,
     /// Container with its jobs: has the time since which it is complete, and which documents are erased
     #[arg(long, value_name = "NAME", requires = "from_changes")]
     pub from_jobs: Option<String>,
@@ -98,6 +102,7 @@ impl RehomeRunArguments {
                 connection: self.from_connection.clone(),
                 database: self.from_database.clone(),
                 changes: self.from_changes.clone()?,
+                source: self.from_source.clone(),
                 dead_letters: self.from_dead_letters.clone(),
                 jobs: self.from_jobs.clone(),
             },

@@ -20,14 +20,14 @@ pub struct SwitchRecord {
     schema: u32,
 }
 
-fn id(to: ChangeFeedMode) -> String {
-    format!("switch-to-{to}")
+fn id(jobs: &LazyContainer, to: ChangeFeedMode) -> String {
+    jobs.own_id(&format!("switch-to-{to}"))
 }
 
 impl SwitchRecord {
     /// The record of a switch to a mode; `None` if it has not begun.
     pub async fn load(jobs: &LazyContainer, to: ChangeFeedMode) -> Result<Option<Self>, Error> {
-        let id = id(to);
+        let id = id(jobs, to);
         let Some(item) = jobs.open().await?.read(&Key::text(&id), &id).await? else { return Ok(None) };
         serde_json::from_value(item)
             .map(Some)
@@ -36,7 +36,7 @@ impl SwitchRecord {
 
     /// Stores that the new mode captures every change after this second. An existing record is not changed.
     pub async fn begin(jobs: &LazyContainer, to: ChangeFeedMode, captured_after: i64) -> Result<Self, Error> {
-        let id = id(to);
+        let id = id(jobs, to);
         let record =
             Self { id: id.clone(), kind: "switch-mode".to_owned(), to: to.to_string(), captured_after, schema: SCHEMA };
         match jobs.open().await?.create(&Key::text(&id), &id, &record).await {
@@ -47,7 +47,7 @@ impl SwitchRecord {
 
     /// Removes the record of a switch that has ended, or was given up.
     pub async fn end(jobs: &LazyContainer, to: ChangeFeedMode) -> Result<(), Error> {
-        let id = id(to);
+        let id = id(jobs, to);
         match jobs.open().await?.delete(&Key::text(&id), &id, None).await {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             deleted => deleted.map(drop),

@@ -81,6 +81,8 @@ async function show(url, how = "push", isRefresh = false) {
   clearTimeout(refresh);
   const mine = (current = new AbortController());
   main.setAttribute("aria-busy", "true");
+  // A link in the head of the shell does not name the source.
+  if (!url.searchParams.has("source") && source()) url.searchParams.set("source", source());
   try {
     const answer = await request(viewOf(url), { headers: { "x-console-fragment": "1" }, signal: mine.signal });
     const html = await answer.text();
@@ -106,6 +108,23 @@ async function show(url, how = "push", isRefresh = false) {
   }
 }
 
+// The source of the page, where the app has several.
+function source() {
+  return new URL(location.href).searchParams.get("source");
+}
+
+// Shows the choice of a source in the head. Another source has other documents and jobs: its page begins without what was chosen before.
+function showSources({ source: chosen, sources, page }) {
+  const choice = document.getElementById("source");
+  choice.hidden = !sources;
+  if (!sources) return;
+  const names = sources.split(",");
+  if (choice.children.length !== names.length) choice.replaceChildren(...names.map((name) => new Option(name, name)));
+  choice.value = chosen;
+  choice.onchange = () => show(new URL(`${SHELL}${page}?source=${choice.value}`, location.href));
+  for (const link of document.querySelectorAll("header .name, header nav a")) link.search = `source=${chosen}`;
+}
+
 // How many pages of the console are before this one in the history of the tab.
 function depth() {
   return history.state?.depth ?? 0;
@@ -124,7 +143,7 @@ let healthAsked = 0;
 async function showHealth() {
   if (document.hidden || Date.now() - healthAsked < HEALTH_MS) return;
   healthAsked = Date.now();
-  const answer = await fetch(`${VIEWS}health`, { cache: "no-store", headers: headers({ "x-console-fragment": "1" }) }).catch(() => null);
+  const answer = await fetch(`${VIEWS}health${source() ? `?source=${source()}` : ""}`, { cache: "no-store", headers: headers({ "x-console-fragment": "1" }) }).catch(() => null);
   const place = document.getElementById("health");
   place.hidden = !answer?.ok;
   if (answer?.ok) place.replaceChildren(...parsed(await answer.text()).childNodes);
@@ -154,6 +173,7 @@ function put(html, url, isRefresh) {
     scrollTo(0, url.hash ? scrollY : 0);
     if (document.activeElement === document.body || main.contains(document.activeElement)) main.focus({ preventScroll: true });
   }
+  showSources(view.dataset);
   forgetMarksOfOthers(new URL(location.href));
   showMarks();
   if (view.querySelector("[data-writes]")) learnAccess();
@@ -346,7 +366,7 @@ async function each(form) {
     left.push(id);
     const item = document.createElement("li");
     const link = document.createElement("a");
-    link.href = `dead-letters?id=${encodeURIComponent(id)}`;
+    link.href = `dead-letters?id=${encodeURIComponent(id)}${source() ? `&source=${source()}` : ""}`;
     link.textContent = id.slice(0, 8);
     item.append(link, `: ${message}`);
     failures.append(item);

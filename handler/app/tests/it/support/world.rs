@@ -43,6 +43,7 @@ pub fn names() -> ContainerNames {
 /// The library on the containers of the default settings, for tests that change its options.
 pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
     let mut options = ChangefeedOptions {
+        source: Default::default(),
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: indexed_fields(),

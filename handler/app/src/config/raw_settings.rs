@@ -11,9 +11,9 @@ use super::setting_value::SettingValue;
 
 /// Names and values of settings.
 #[derive(Clone, Default)]
-pub struct Source(BTreeMap<String, String>);
+pub struct RawSettings(BTreeMap<String, String>);
 
-impl Source {
+impl RawSettings {
     /// The process's environment.
     pub fn environment() -> Self {
         // A variable that is not UTF-8 cannot be a setting.
@@ -75,20 +75,20 @@ impl Source {
     }
 }
 
-impl fmt::Debug for Source {
+impl fmt::Debug for RawSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_set().entries(self.0.keys()).finish()
     }
 }
 
-impl From<BTreeMap<String, String>> for Source {
+impl From<BTreeMap<String, String>> for RawSettings {
     fn from(values: BTreeMap<String, String>) -> Self {
         Self(values)
     }
 }
 
 #[cfg(test)]
-impl<const N: usize> From<[(&str, &str); N]> for Source {
+impl<const N: usize> From<[(&str, &str); N]> for RawSettings {
     fn from(values: [(&str, &str); N]) -> Self {
         Self(values.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
