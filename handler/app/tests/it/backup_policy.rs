@@ -446,8 +446,7 @@ async fn a_policy_that_is_behind_is_seen_by_monitoring_at_the_cost_of_one_small_
         let items =
             setup.world.endpoint.take_requests().into_iter().filter(|request| request.kind != LoggedKind::Metadata);
         let value = |name: &str| {
-            let value =
-                text.lines().find_map(|line| line.strip_prefix(&format!("changefeed_backup_{name}_seconds ")));
+            let value = text.lines().find_map(|line| line.strip_prefix(&format!("changefeed_backup_{name}_seconds ")));
             value.map(|value| value.parse::<i64>().expect("a number"))
         };
         (value("age"), value("overdue"), items.collect::<Vec<_>>())

@@ -222,6 +222,11 @@ async fn a_request_names_its_source_where_there_are_several() {
     assert!(answer.to_string().contains("source: given 2 times; give it once"), "{answer}");
     let (status, one) = handler.get("/api/status?source=s1").await;
     assert_eq!((status, &one["source"], one.get("otherSources")), (StatusCode::OK, &json!("s1"), None));
+    let (status, answer) = handler.get("/api/metrics?source=s1").await;
+    assert!(status == StatusCode::BAD_REQUEST && answer.to_string().contains("all sources"), "{answer}");
+    let into = json!({"all": true, "asOf": "1h", "into": "s0-changes"});
+    let (status, answer) = handler.post("/api/restores?source=s1", &into).await;
+    assert!(status == StatusCode::BAD_REQUEST && answer.to_string().contains("another source"), "{answer}");
     let (_, text) = handler.get("/api/metrics").await;
     let text = text.as_str().expect("text");
     assert!(
