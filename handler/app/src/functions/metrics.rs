@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use futures::future::join_all;
 
-use crate::http::{NoQuery, AllSources, StatusErrors};
+use crate::http::{AllSources, NoQuery, StatusErrors};
 use crate::metrics::{CONTENT_TYPE, Leases, Observed};
 use crate::service::Service;
 use crate::status::lags;

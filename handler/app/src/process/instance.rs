@@ -64,8 +64,7 @@ impl Processing {
             }
         }
         let instance_name = options.instance_name.clone().unwrap_or_default();
-        let work =
-            start_with_retries(health, async || RunningJobs::start(all, &options, &instance_name, health).await);
+        let work = start_with_retries(health, async || RunningJobs::start(all, &options, &instance_name, health).await);
         let working = tokio::select! {
             working = work => working.map(Some),
             () = &mut stop => Ok(None),

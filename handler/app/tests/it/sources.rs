@@ -370,7 +370,7 @@ async fn a_job_that_no_worker_continued_is_delivered_again_in_its_source() {
         ["s1", "default"].map(|source| world.changefeed(|options| options.source = source.parse().expect("a name")));
     let version = json!({"id": "1", "pk": "a", "_ts": 1000, "_lsn": 1, "_etag": "\"1\""});
     capture(&s1, &[version]).await;
-    let id = start_restore(&s1, json!({"all": true, "asOf": 2000})).await;
+    let id = start_restore(&s1, json!({"all": true, "asOf": 2000, "job": true})).await;
     let now = chrono::Utc::now();
     assert_eq!(s1.jobs.wake_forgotten(now).await.expect("woken"), [""; 0], "a worker may still come");
     let later = now + chrono::TimeDelta::minutes(6);
