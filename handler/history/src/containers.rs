@@ -75,6 +75,7 @@ impl ContainerNames {
 #[derive(Clone, Debug)]
 pub struct Containers {
     source: SourceName,
+    other_histories: Vec<String>,
     names: ContainerNames,
     indexed_fields: Vec<IndexedField>,
     pub(crate) monitored: LazyContainer,
@@ -96,6 +97,7 @@ impl Containers {
             jobs: container(&names.jobs).of_source(SourceName::default()),
             dead_letters: container(&names.dead_letters).of_source(SourceName::default()),
             source: SourceName::default(),
+            other_histories: Vec::new(),
             names,
             indexed_fields,
         }
@@ -105,6 +107,16 @@ impl Containers {
     pub fn of_source(self, source: SourceName) -> Self {
         let [jobs, dead_letters] = [&self.jobs, &self.dead_letters].map(|shared| shared.of_source(source.clone()));
         Self { source, jobs, dead_letters, ..self }
+    }
+
+    /// The same containers, in an app that stores the versions of other sources in these containers.
+    pub fn beside(self, other_histories: Vec<String>) -> Self {
+        Self { other_histories, ..self }
+    }
+
+    /// The containers with the versions of other sources.
+    pub fn other_histories(&self) -> &[String] {
+        &self.other_histories
     }
 
     /// The source whose documents, versions, jobs and dead letters these are.

@@ -28,6 +28,8 @@ use crate::window::WindowReader;
 pub struct ChangefeedOptions {
     /// The source whose documents are captured.
     pub source: SourceName,
+    /// The containers with the versions of other sources of the app, which no restore writes to.
+    pub other_histories: Vec<String>,
     /// Concurrent writes of one batch or request.
     pub concurrency: usize,
     /// How long transient failures are retried within a batch before the batch fails and is redelivered.
@@ -93,6 +95,7 @@ impl Changefeed {
     /// Creates all capabilities for these containers. Nothing is sent until it is needed.
     pub fn new(account: &Account, names: ContainerNames, options: ChangefeedOptions) -> Self {
         let containers = Containers::new(account, names, options.indexed_fields).of_source(options.source);
+        let containers = containers.beside(options.other_histories);
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
         let erasure = ErasureOptions::new(options.batch_timeout);
         let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);

@@ -141,7 +141,11 @@ async fn dispatch(arguments: Arguments, raw: &RawSettings) -> Result<Exit> {
         Command::Serve(serve) => serve::run(Settings::read(raw)?, serve).await,
         #[cfg(feature = "local")]
         Command::Local(local) => Box::pin(local::run(local, raw)).await,
-        Command::Process(process) => Box::pin(process::run(sources(&arguments)?, process)).await,
+        Command::Process(process) => {
+            let all = Sources::of_command(Settings::read(raw)?)?;
+            let captured = all.only(&arguments.source)?;
+            Box::pin(process::run(all, captured, process)).await
+        }
         Command::Provision(provision) => provision::run(&sources(&arguments)?, provision).await,
         Command::Populate(populate) => populate::run(&*service(&arguments)?, populate).await,
         Command::Truncate(truncate) => truncate::run(&*service(&arguments)?, truncate).await,

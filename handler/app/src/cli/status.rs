@@ -101,12 +101,13 @@ fn print_status(status: Status) -> Result<()> {
     print_table(&header, status.containers.into_iter().map(container))?;
     print_line("")?;
     print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
+    let option = status.source.as_ref().map(|source| format!(" --source {source}")).unwrap_or_default();
     if let Some(range) = status.leases_gap {
         let (consequence, command) = match range.feed {
             Feed::Capture | Feed::CaptureAllVersions => ("its changes are not captured", "changefeed leases repair"),
             Feed::Jobs => ("queued jobs do not start", "changefeed leases repair --jobs"),
         };
-        print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}"))?;
+        print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}{option}"))?;
     }
     if let Some(range) = status.leases_overlap {
         print_line(&format!(
@@ -117,7 +118,9 @@ fn print_status(status: Status) -> Result<()> {
         print_line(&format!("Could not read the leases: {error}"))?;
     }
     if status.has_unknown_identity {
-        print_line("Dead letters have changes of unknown documents. To capture them: changefeed verify --repair")?;
+        print_line(&format!(
+            "Dead letters have changes of unknown documents. To capture them: changefeed verify --repair{option}"
+        ))?;
     }
     if let Some(backups) = &status.backups {
         print_line(&describe_backups(backups))?;

@@ -38,6 +38,8 @@ pub struct Settings {
     pub source: SourceName,
     /// The sources that the settings name, in their order; none if the app has one source without a name.
     pub sources: Vec<SourceName>,
+    /// The containers with the versions of the other sources.
+    other_histories: Vec<String>,
     /// The connection to Cosmos DB.
     pub connection: ConnectionSettings,
     /// The database and the containers.
@@ -129,7 +131,12 @@ impl Settings {
         };
         let settings = read.into_iter().map(|source| Self::of(raw, source, &sources)).collect::<Result<Vec<_>>>()?;
         distinct(&settings)?;
-        Ok(settings)
+        let histories: Vec<String> = settings.iter().map(|settings| settings.names.changes.clone()).collect();
+        let beside = |settings: Self| {
+            let others = histories.iter().filter(|history| **history != settings.names.changes);
+            Self { other_histories: others.cloned().collect(), ..settings }
+        };
+        Ok(settings.into_iter().map(beside).collect())
     }
 
     fn of(raw: &RawSettings, source: SourceSettings, sources: &[SourceName]) -> Result<Self> {
@@ -138,6 +145,7 @@ impl Settings {
         Ok(Self {
             source: source.name,
             sources: sources.to_vec(),
+            other_histories: Vec::new(),
             names: ContainerNames {
                 database: name(&DATABASE)?,
                 monitored: source.monitored,
@@ -191,6 +199,7 @@ impl Settings {
     pub fn changefeed_options(&self) -> ChangefeedOptions {
         ChangefeedOptions {
             source: self.source.clone(),
+            other_histories: self.other_histories.clone(),
             concurrency: self.concurrency,
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),

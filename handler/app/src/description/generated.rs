@@ -146,7 +146,7 @@ impl Modify for Bodies {
     }
 }
 
-/// The parameter that names the source. Every operation takes it but those that describe the API.
+/// The parameter that names the source. Every operation takes it but those that describe the API, and the metrics.
 struct SourceParameter;
 
 impl Modify for SourceParameter {
@@ -156,8 +156,8 @@ impl Modify for SourceParameter {
             .name(SOURCE)
             .parameter_in(ParameterIn::Query)
             .description(Some(
-                "The source, a container that the app captures. Required where the app has several. The status and the metrics are of all \
-                 sources without it.",
+                "The source, a container that the app captures. Required where the app has several. The status is of all sources \
+                 without it.",
             ))
             .schema(Some(name))
             .build();
@@ -171,8 +171,8 @@ impl Modify for SourceParameter {
     }
 }
 
-/// The paths of the API itself.
-const WITHOUT_SOURCE: [&str; 2] = ["/api", "/api/openapi.json"];
+/// The paths of the API itself, and of what is about all sources.
+const WITHOUT_SOURCE: [&str; 3] = ["/api", "/api/openapi.json", "/api/metrics"];
 
 #[test]
 fn the_committed_document_is_that_of_the_functions() {

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use futures::future::join_all;
 
-use crate::http::{NoQuery, OfSources, StatusErrors};
+use crate::http::{AllSources, NoQuery, StatusErrors};
 use crate::metrics::{CONTENT_TYPE, Leases, Observed};
 use crate::service::Service;
 use crate::status::lags;
@@ -20,7 +20,7 @@ use crate::status::lags;
         StatusErrors
     )
 )]
-pub async fn get(OfSources(sources): OfSources, _: NoQuery) -> HttpResponse {
+pub async fn get(AllSources(sources): AllSources, _: NoQuery) -> HttpResponse {
     let observed = join_all(sources.all().map(|service| observed(service)));
     match sources.metrics().text(observed).await {
         Ok(text) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),

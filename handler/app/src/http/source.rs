@@ -56,6 +56,21 @@ impl FromRequest for OfSources {
     }
 }
 
+/// All sources, for a request that cannot be about one.
+pub struct AllSources(pub Sources);
+
+impl FromRequest for AllSources {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(named(request).and_then(|name| match name {
+            None => Ok(Self(Sources::clone(sources(request)?))),
+            Some(_) => Err(ApiError::bad_request(format!("this is about all sources; leave out {SOURCE}"))),
+        }))
+    }
+}
+
 /// The source that a request names, or the first one, with all of them: for a page, on which another one can be chosen.
 pub struct NamedOrFirst {
     /// The source.

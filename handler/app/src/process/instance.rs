@@ -26,12 +26,13 @@ pub struct Processing {
 }
 
 impl Processing {
-    /// Creates missing leases, and starts to capture the sources and to run jobs. Transient failures are retried. `None` when `stop`
+    /// Creates missing leases, and starts to capture sources and to run the jobs of `all`. Transient failures are retried. `None` when `stop`
     /// completes before.
     ///
     /// # Errors
     /// When containers are missing, or a processor can never start. Acquired leases are released.
     pub async fn start(
+        all: &Sources,
         sources: Sources,
         options: ProcessOptions,
         health: &Health,
@@ -63,8 +64,7 @@ impl Processing {
             }
         }
         let instance_name = options.instance_name.clone().unwrap_or_default();
-        let work =
-            start_with_retries(health, async || RunningJobs::start(&sources, &options, &instance_name, health).await);
+        let work = start_with_retries(health, async || RunningJobs::start(all, &options, &instance_name, health).await);
         let working = tokio::select! {
             working = work => working.map(Some),
             () = &mut stop => Ok(None),

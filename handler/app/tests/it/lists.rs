@@ -92,7 +92,7 @@ impl Data {
             "query" => &["--container", "changes", "SELECT * FROM c"],
             "switch-mode" => &["--to", "AllVersionsAndDeletes", "--wait", "0"],
             "restore list" | "erase list" | "digest list" | "rehome list" | "verify list" | "dead-letters list"
-            | "leases list" | "doctor" | "provision" => &[],
+            | "leases list" | "doctor" | "provision" | "source list" => &[],
             other => panic!("changefeed {other} is a list, and this test does not know its arguments"),
         };
         command.split(' ').chain(more.iter().copied()).map(str::to_owned).collect()

@@ -56,10 +56,11 @@ const SETTINGS: [&str; 41] = [
 ];
 
 /// Settings that are printed on purpose, and in which a short word cannot be recognized as a secret.
-const PRINTED: [&str; 14] = [
+const PRINTED: [&str; 15] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
+    "CHANGEFEED_SOURCES",
     "CHANGEFEED_LEASES_CONTAINER",
     "CHANGEFEED_JOBS_CONTAINER",
     "CHANGEFEED_DEAD_LETTERS_CONTAINER",

@@ -222,6 +222,11 @@ async fn a_request_names_its_source_where_there_are_several() {
     assert!(answer.to_string().contains("source: given 2 times; give it once"), "{answer}");
     let (status, one) = handler.get("/api/status?source=s1").await;
     assert_eq!((status, &one["source"], one.get("otherSources")), (StatusCode::OK, &json!("s1"), None));
+    let (status, answer) = handler.get("/api/metrics?source=s1").await;
+    assert!(status == StatusCode::BAD_REQUEST && answer.to_string().contains("all sources"), "{answer}");
+    let into = json!({"all": true, "asOf": "1h", "into": "s0-changes"});
+    let (status, answer) = handler.post("/api/restores?source=s1", &into).await;
+    assert!(status == StatusCode::BAD_REQUEST && answer.to_string().contains("another source"), "{answer}");
     let (_, text) = handler.get("/api/metrics").await;
     let text = text.as_str().expect("text");
     assert!(
@@ -365,7 +370,7 @@ async fn a_job_that_no_worker_continued_is_delivered_again_in_its_source() {
         ["s1", "default"].map(|source| world.changefeed(|options| options.source = source.parse().expect("a name")));
     let version = json!({"id": "1", "pk": "a", "_ts": 1000, "_lsn": 1, "_etag": "\"1\""});
     capture(&s1, &[version]).await;
-    let id = start_restore(&s1, json!({"all": true, "asOf": 2000})).await;
+    let id = start_restore(&s1, json!({"all": true, "asOf": 2000, "job": true})).await;
     let now = chrono::Utc::now();
     assert_eq!(s1.jobs.wake_forgotten(now).await.expect("woken"), [""; 0], "a worker may still come");
     let later = now + chrono::TimeDelta::minutes(6);

@@ -68,6 +68,9 @@ impl Restores {
         if let Some(role) = Role::ALL.into_iter().find(|role| names.of(*role) == name) {
             return is_own(role);
         }
+        if self.containers.other_histories().iter().any(|other| other == name) {
+            return refused(format!("into is {name:?}, which has the versions of another source; name another one"));
+        }
         let container = monitored.sibling(name).open().await?;
         for role in Role::ALL {
             match self.containers.of(role).open().await {

@@ -41,6 +41,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
     }
     let options = ChangefeedOptions {
         source: Default::default(),
+        other_histories: Vec::new(),
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: Vec::new(),

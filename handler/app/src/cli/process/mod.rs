@@ -23,7 +23,9 @@ const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Captures until a signal arrives, then finishes batches in progress and releases the leases. A second signal stops at
 /// once.
-pub async fn run(sources: Sources, arguments: &ProcessArguments) -> Result<Exit> {
+///
+/// The instance captures some of the sources, and runs the jobs of all: which instance a job is delivered to does not depend on its source.
+pub async fn run(all: Sources, sources: Sources, arguments: &ProcessArguments) -> Result<Exit> {
     let options = options(arguments);
     let mode = options.mode_of(sources.first());
     let modes: Vec<Value> = sources
@@ -38,7 +40,7 @@ pub async fn run(sources: Sources, arguments: &ProcessArguments) -> Result<Exit>
         Some(port) => Some(HealthPort::serve(arguments.health_address, port, &health)?),
         None => None,
     };
-    let processing = Processing::start(sources, options, &health, interrupts.next()).await?;
+    let processing = Processing::start(&all, sources, options, &health, interrupts.next()).await?;
     let Some(processing) = processing else { return Ok(Exit::Done) };
     let mut ready = json!({"event": "ready", "instance": processing.instance_name(), "mode": mode.to_string()});
     if are_several {

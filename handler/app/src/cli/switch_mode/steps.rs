@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::record::SwitchRecord;
+use crate::config::{MODE, setting_of};
 use crate::feed::Feed;
 use crate::service::Service;
 use crate::status::lags;
@@ -140,7 +141,7 @@ impl<'a> Switch<'a> {
 
     /// Both modes capture. A lease in AllVersionsAndDeletes mode without a checkpoint would start again from a later moment.
     async fn start(&self, name: &'static str) -> Result<Step> {
-        let function = feeds(self.to).0.function();
+        let function = self.service.settings().function(feeds(self.to).0);
         if self.new_leases.is_empty() {
             // The record of an earlier switch, which was given up.
             SwitchRecord::end(self.jobs(), self.to).await?;
@@ -207,7 +208,7 @@ impl<'a> Switch<'a> {
         }
         let found = format!("{behind} of {} leases have changes before {since} to capture", self.former_lags.len());
         if self.former_lags.iter().filter(is_behind).any(|lease| lease.is_free) {
-            let function = self.former.function();
+            let function = self.service.settings().function(self.former);
             let actions = vec![
                 setting(&format!("AzureWebJobs.{function}.Disabled=false")),
                 format!("without the Functions host: changefeed process --mode {}", self.former.mode()),
@@ -223,7 +224,12 @@ impl<'a> Switch<'a> {
             return Step::done(name, format!("no lease of {} mode has an owner", self.former.mode()));
         }
         let actions = vec![
-            setting(&format!("AzureWebJobs.{}.Disabled=true CHANGEFEED_MODE={}", self.former.function(), self.to)),
+            setting(&format!(
+                "AzureWebJobs.{}.Disabled=true {}={}",
+                self.service.settings().function(self.former),
+                self.mode_setting(),
+                self.to
+            )),
             format!(
                 "without the Functions host: stop the instances of changefeed process --mode {}",
                 self.former.mode()
@@ -263,6 +269,12 @@ impl<'a> Switch<'a> {
         }
         let found = format!("{} mode has {} leases", self.former.mode(), self.former_lags.len());
         Ok(Step::next(name, found, vec![format!("changefeed switch-mode --to {} --yes", self.to)]))
+    }
+
+    /// The name of the setting with the mode of the source.
+    fn mode_setting(&self) -> String {
+        let source = self.service.source();
+        if source.is_default() { MODE.name.to_owned() } else { setting_of(source, "mode") }
     }
 
     fn jobs(&self) -> &changefeed_cosmos::LazyContainer {

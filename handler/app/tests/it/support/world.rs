@@ -44,6 +44,7 @@ pub fn names() -> ContainerNames {
 pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions)) -> Changefeed {
     let mut options = ChangefeedOptions {
         source: Default::default(),
+        other_histories: Vec::new(),
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: indexed_fields(),
