@@ -23,7 +23,7 @@ pub(crate) fn read_properties<'c>(
     action: &'c str,
 ) -> BoxFuture<'c, Result<ContainerProperties, Error>> {
     async move {
-        let read = client.read(None).await.and_then(|response| Ok(response.into_body().into_single::<Value>()?));
+        let read = client.read(None).await.and_then(|response| response.into_body().into_single::<Value>());
         let properties = read.map_err(|error| Error::from_sdk(action.to_owned(), error))?;
         serde_json::from_value(properties).map_err(|error| Error::corrupt(action.to_owned(), error))
     }
