@@ -127,3 +127,21 @@ fn a_list_shows_a_trigger_that_does_not_match_the_settings_and_a_removed_source_
     assert!(printed.contains("CHANGEFEED_SOURCES=orders\n"), "{printed}");
     assert!(printed.contains("AzureWebJobs.CosmosChangeFeed.Disabled=true\n"), "{printed}");
 }
+
+#[test]
+fn a_source_whose_setting_was_not_set_yet_is_listed_as_a_problem_and_can_be_removed() {
+    let app = app();
+    assert!(run(app.path(), None, &["add", "orders"]).status.success());
+    let listed = run(app.path(), None, &["list", "--output", "json"]);
+    assert_eq!(listed.status.code(), Some(3), "{}", text(&listed));
+    let list: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+    assert_eq!((&list["items"][0]["name"], &list["items"][0]["problem"]), (&json!("default"), &Value::Null));
+    assert_eq!(list["items"][1]["name"], "orders");
+    assert_eq!(list["items"][1]["problem"], "CHANGEFEED_SOURCES does not name it");
+    let removed = run(app.path(), None, &["remove", "orders"]);
+    assert!(removed.status.success(), "{}", text(&removed));
+    assert!(text(&removed).contains("CHANGEFEED_SOURCES=default\n"), "{}", text(&removed));
+    assert!(!app.path().join("CosmosChangeFeed_orders").exists());
+    let again = run(app.path(), None, &["remove", "orders"]);
+    assert!(text(&again).contains("unknown source orders; the sources are default"), "{}", text(&again));
+}

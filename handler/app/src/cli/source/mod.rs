@@ -5,6 +5,7 @@
 mod arguments;
 mod trigger;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -82,7 +83,8 @@ fn check_containers(raw: &RawSettings, names: &[SourceName]) -> Result<()> {
 fn remove(raw: &RawSettings, name: &SourceName, folder: &FolderArguments) -> Result<Exit> {
     let names = current(raw)?;
     let rest: Vec<SourceName> = names.iter().filter(|other| *other != name).cloned().collect();
-    if rest.len() == names.len() {
+    // One that was added, and whose setting was not set yet, has folders.
+    if rest.len() == names.len() && !in_folders(&folder.script_root).contains(name) {
         bail!("unknown source {name}; the sources are {}", joined(&names));
     }
     if rest.is_empty() {
@@ -107,6 +109,17 @@ fn remove(raw: &RawSettings, name: &SourceName, folder: &FolderArguments) -> Res
         "The containers of {name} are left, and its leases. Jobs of it that have not ended wait until it is added again."
     ))?;
     Ok(Exit::Done)
+}
+
+/// The sources that have folders of triggers in an app, sorted.
+fn in_folders(app: &Path) -> BTreeSet<SourceName> {
+    let entries = std::fs::read_dir(app).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let source = |folder: String| {
+        let of_feed = |feed: Feed| folder.strip_prefix(feed.function())?.strip_prefix('_')?.parse().ok();
+        Feed::CAPTURED.into_iter().find_map(of_feed)
+    };
+    names.filter_map(source).collect()
 }
 
 fn disabled(function: &str) -> String {
@@ -143,12 +156,18 @@ struct ListedSource {
 
 fn list(raw: &RawSettings, folder: &FolderArguments, output: &ListOutput) -> Result<Exit> {
     let mut listed = Vec::new();
-    for name in current(raw)? {
+    let named = current(raw)?;
+    let others = in_folders(&folder.script_root).into_iter().filter(|name| !named.contains(name));
+    for name in named.iter().cloned().chain(others) {
         let settings = SourceSettings::named(raw, &name)?;
         let feed = Feed::captured_in(settings.mode);
         let (trigger, function) = (TriggerOf::of(&settings, feed), feed.function_of(&name));
         let is_looked_at = !name.is_default() && is_app(&folder.script_root);
-        let problem = if is_looked_at { trigger.differs_from(&folder.script_root, &function) } else { None };
+        let problem = match is_looked_at {
+            true if !named.contains(&name) => Some(format!("{} does not name it", SOURCES.name)),
+            true => trigger.differs_from(&folder.script_root, &function),
+            false => None,
+        };
         listed.push(ListedSource {
             name,
             monitored: settings.monitored.clone(),
