@@ -138,10 +138,12 @@ fn a_source_whose_setting_was_not_set_yet_is_listed_as_a_problem_and_can_be_remo
     assert_eq!((&list["items"][0]["name"], &list["items"][0]["problem"]), (&json!("default"), &Value::Null));
     assert_eq!(list["items"][1]["name"], "orders");
     assert_eq!(list["items"][1]["problem"], "CHANGEFEED_SOURCES does not name it");
+    let second = run(app.path(), None, &["add", "sales"]);
+    assert!(text(&second).contains("CHANGEFEED_SOURCES=default,orders,sales\n"), "{}", text(&second));
     let removed = run(app.path(), None, &["remove", "orders"]);
     assert!(removed.status.success(), "{}", text(&removed));
-    assert!(text(&removed).contains("CHANGEFEED_SOURCES=default\n"), "{}", text(&removed));
+    assert!(text(&removed).contains("CHANGEFEED_SOURCES=default,sales\n"), "{}", text(&removed));
     assert!(!app.path().join("CosmosChangeFeed_orders").exists());
     let again = run(app.path(), None, &["remove", "orders"]);
-    assert!(text(&again).contains("unknown source orders; the sources are default"), "{}", text(&again));
+    assert!(text(&again).contains("unknown source orders; the sources are default,sales"), "{}", text(&again));
 }

@@ -33,14 +33,22 @@ pub fn run(raw: &RawSettings, monitored: Option<&String>, command: &SourceComman
 }
 
 /// The sources as the settings name them. An app without names has the source `default`.
-fn current(raw: &RawSettings) -> Result<Vec<SourceName>> {
+fn named(raw: &RawSettings) -> Result<Vec<SourceName>> {
     let names = source_names(raw)?;
     Ok(if names.is_empty() { vec![SourceName::default()] } else { names })
 }
 
+/// These sources, and those that have folders in the app: they were added, and the setting was not set yet.
+fn named_or_added(raw: &RawSettings, folder: &FolderArguments) -> Result<Vec<SourceName>> {
+    let mut names = named(raw)?;
+    let added = in_folders(&folder.script_root);
+    names.extend(added.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    Ok(names)
+}
+
 fn add(raw: &RawSettings, monitored: Option<&String>, arguments: &AddArguments) -> Result<Exit> {
     let name = &arguments.name;
-    let mut names = current(raw)?;
+    let mut names = named_or_added(raw, &arguments.folder)?;
     if !names.contains(name) {
         names.push(name.clone());
     }
@@ -81,10 +89,9 @@ fn check_containers(raw: &RawSettings, names: &[SourceName]) -> Result<()> {
 }
 
 fn remove(raw: &RawSettings, name: &SourceName, folder: &FolderArguments) -> Result<Exit> {
-    let names = current(raw)?;
+    let names = named_or_added(raw, folder)?;
     let rest: Vec<SourceName> = names.iter().filter(|other| *other != name).cloned().collect();
-    // One that was added, and whose setting was not set yet, has folders.
-    if rest.len() == names.len() && !in_folders(&folder.script_root).contains(name) {
+    if rest.len() == names.len() {
         bail!("unknown source {name}; the sources are {}", joined(&names));
     }
     if rest.is_empty() {
@@ -156,9 +163,8 @@ struct ListedSource {
 
 fn list(raw: &RawSettings, folder: &FolderArguments, output: &ListOutput) -> Result<Exit> {
     let mut listed = Vec::new();
-    let named = current(raw)?;
-    let others = in_folders(&folder.script_root).into_iter().filter(|name| !named.contains(name));
-    for name in named.iter().cloned().chain(others) {
+    let named = named(raw)?;
+    for name in named_or_added(raw, folder)? {
         let settings = SourceSettings::named(raw, &name)?;
         let feed = Feed::captured_in(settings.mode);
         let (trigger, function) = (TriggerOf::of(&settings, feed), feed.function_of(&name));
