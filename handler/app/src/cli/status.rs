@@ -28,7 +28,7 @@ pub async fn run(sources: &Sources, arguments: &OutputArguments) -> Result<Exit>
     for source in status.of_sources() {
         let is_missing = source.containers.iter().any(|container| matches!(container.state, ContainerState::Missing));
         let unread = source.containers.iter().any(|container| matches!(container.state, ContainerState::Failed { .. }));
-        // A missing container also makes the leases unreadable, which is no failure of its own.
+        // A missing container also makes the leases unreadable. That is not another failure.
         failed |= unread || source.leases_error.is_some() && !is_missing;
         let is_overdue = source.backups.as_ref().is_some_and(|backups| backups.overdue_since.is_some());
         let is_flawed = is_missing || is_overdue || source.leases_gap.is_some() || source.leases_overlap.is_some();

@@ -26,7 +26,7 @@ pub(super) struct Selection {
 }
 
 impl Selection {
-    /// The first property with such values that is no part of the key.
+    /// The first property outside of the key that the filter limits to such values.
     pub(super) fn of(query: &Query, sorting: &Sorting, container: &Container) -> Option<Self> {
         if !sorting.is_by_key {
             return None;

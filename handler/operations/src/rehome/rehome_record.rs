@@ -132,7 +132,7 @@ mod tests {
             let whole = RehomeCounts { duplicates, without_key, unreadable, ..found.clone() };
             assert_eq!(accounted(whole), (0, 0));
         }
-        // A delete that is added for a new key is no record of the other history.
+        // A delete that the move adds for a new key is not a record of the other history.
         assert_eq!(accounted(RehomeCounts { duplicates: 2, ..found.clone() }), (1, 1));
         assert_eq!(accounted(RehomeCounts { records: 6, ..RehomeCounts::default() }), (6, 1));
         // The versions of an erased document are not counted one by one.
