@@ -79,6 +79,11 @@ impl Container {
         &self.client
     }
 
+    /// The same container with the items of all sources, as they are stored: for queries that people write.
+    pub fn with_all_sources(&self) -> Self {
+        Self { scope: Scope::All, ..self.clone() }
+    }
+
     /// The container's definition.
     pub fn definition(&self) -> &Arc<Definition> {
         &self.definition

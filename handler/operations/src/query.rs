@@ -82,7 +82,8 @@ impl Documents {
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, "querying")?;
         let max_items = u32::try_from(max_items).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let parameters = parameters(request.parameters.as_ref())?;
-        let container = self.containers.of(role).open().await?;
+        // What people write cannot be limited to a source. The items of jobs and dead letters name theirs.
+        let container = self.containers.of(role).open().await?.with_all_sources();
         let key = request.partition_key.as_ref();
         let mut continuation = request.continuation.clone();
         let mut request_charge = 0.0;

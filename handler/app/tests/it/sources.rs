@@ -383,3 +383,38 @@ async fn a_job_that_no_worker_continued_is_delivered_again_in_its_source() {
     assert_eq!(finish(&s1, &id).await, JobState::Done);
     assert_eq!(s1.jobs.wake_forgotten(later + chrono::TimeDelta::days(1)).await.expect("woken"), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_query_that_people_write_runs_as_it_is_over_the_items_of_all_sources() {
+    let world = World::new().await;
+    let connection = world.endpoint.connection_string();
+    let handler = Handler::start(&[("CosmosDB", connection.as_str()), ("CHANGEFEED_SOURCES", "s0,default")]);
+    let jobs = world.container("jobs").await;
+    for (id, source) in [("1", Some("s0")), ("2", Some("other")), ("3", None)] {
+        let mut item = json!({ "id": id });
+        source.iter().for_each(|source| item["source"] = json!(source));
+        jobs.create_item(id, id, item, None).await.expect("an item");
+    }
+    for (query, expected) in [
+        ("select value j.id from jobs j", vec!["1", "2", "3"]),
+        ("select value j.id from jobs j where j.id = '3' or j.id = '2'", vec!["2", "3"]),
+    ] {
+        let (mut found, mut continuation) = (Vec::new(), Value::Null);
+        loop {
+            let body = json!({"container": "jobs", "query": query, "continuation": continuation});
+            let answer = handler.respond(Method::POST, "/api/query?source=s0", &body.to_string()).await;
+            let status = answer.status();
+            let answer: Value = answer.json().await.expect("JSON");
+            assert_eq!(status, StatusCode::OK, "{query}: {answer}");
+            found.extend(
+                answer["items"].as_array().expect("items").iter().filter_map(|id| id.as_str().map(str::to_owned)),
+            );
+            continuation = answer["continuation"].clone();
+            if continuation.is_null() {
+                break;
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, expected, "{query}");
+    }
+}
