@@ -26,13 +26,16 @@ param databaseName string = 'dev'
 @description('Container whose documents are captured.')
 param monitoredContainer string = 'events'
 
-@description('Paths of the partition key of the monitored container, if it is to be created. Empty: it exists. A new account has none yet.')
+@description('Names of the sources that the app captures: ["default","orders"]. The default source is monitoredContainer. Another one is the container of its name, unless settings has CHANGEFEED_<source>__monitored.')
+param sources array = ['default']
+
+@description('Paths of the partition key of the monitored containers, if they are to be created. Empty: they exist. A new account has none yet.')
 param monitoredKeyPaths array = empty(cosmosAccountName) ? ['/pk'] : []
 
-@description('Paths of captured documents that the changes container indexes, for searches: /document/"city_name"/?. Paths that are left out are removed.')
+@description('Paths of captured documents that the changes containers index, for searches: /document/"city_name"/?. Paths that are left out are removed.')
 param indexedPaths array = []
 
-@description('Largest autoscale throughput of the changes container, in RU/s. 0: serverless, or shared throughput of the database.')
+@description('Largest autoscale throughput of each changes container, in RU/s. 0: serverless, or shared throughput of the database.')
 param changesMaxThroughput int = 0
 
 @description('Change feed mode. AllVersionsAndDeletes needs continuous backup and the feature of the account. Change it with `changefeed switch-mode`. Empty: AllVersionsAndDeletes in a new account, else LatestVersion.')
@@ -57,9 +60,25 @@ var suffix = uniqueString(subscription().id, environmentName, location)
 var accountName = isNewAccount ? 'cosmos-${suffix}' : cosmosAccountName
 var accountGroup = isNewAccount || empty(cosmosResourceGroup) ? group.name : cosmosResourceGroup
 var tags = { 'azd-env-name': environmentName }
+var monitoredOf = reduce(sources, { default: monitoredContainer }, (all, source) => source == 'default' ? all : union(all, {
+  '${source}': contains(settings, 'CHANGEFEED_${source}__monitored') ? settings['CHANGEFEED_${source}__monitored'] : source
+}))
+var changesOf = reduce(sources, { default: settings.?CHANGEFEED_CHANGES_CONTAINER ?? 'changes' }, (all, source) => source == 'default' ? all : union(all, {
+  '${source}': contains(settings, 'CHANGEFEED_${source}__changes') ? settings['CHANGEFEED_${source}__changes'] : '${monitoredOf[source]}-changes'
+}))
+var captured = {
+  monitored: map(sources, source => (monitoredOf[source]))
+  changes: map(sources, source => (changesOf[source]))
+}
+// The two triggers of each source; those of the default source are in every package.
+var triggers = reduce(sources, {
+  'AzureWebJobs.CosmosChangeFeed.Disabled': 'true'
+  'AzureWebJobs.CosmosChangeFeedAllVersions.Disabled': 'true'
+}, (all, source) => union(all, {
+  'AzureWebJobs.CosmosChangeFeed${source == 'default' ? '' : '_${source}'}.Disabled': string(mode != 'LatestVersion')
+  'AzureWebJobs.CosmosChangeFeedAllVersions${source == 'default' ? '' : '_${source}'}.Disabled': string(mode == 'LatestVersion')
+}))
 var containers = {
-  monitored: monitoredContainer
-  changes: settings.?CHANGEFEED_CHANGES_CONTAINER ?? 'changes'
   leases: settings.?CHANGEFEED_LEASES_CONTAINER ?? 'leases'
   jobs: settings.?CHANGEFEED_JOBS_CONTAINER ?? 'jobs'
   deadLetters: settings.?CHANGEFEED_DEAD_LETTERS_CONTAINER ?? 'dead-letters'
@@ -68,17 +87,15 @@ var appSettings = union({
   CHANGEFEED_TRYOUT_FUNCTIONS: 'off'
   RUST_LOG: 'info'
 // The identity of the app cannot read the throughput, of which jobs use half.
-}, changesMaxThroughput == 0 ? {} : { CHANGEFEED_JOB_BUDGET: string(changesMaxThroughput / 2) }, settings, {
+}, changesMaxThroughput == 0 ? {} : { CHANGEFEED_JOB_BUDGET: string(changesMaxThroughput / 2) }, join(sources, ',') == 'default' ? {} : { CHANGEFEED_SOURCES: join(sources, ',') }, settings, {
   CHANGEFEED_DATABASE: databaseName
-  CHANGEFEED_MONITORED_CONTAINER: containers.monitored
-  CHANGEFEED_CHANGES_CONTAINER: containers.changes
+  CHANGEFEED_MONITORED_CONTAINER: monitoredContainer
+  CHANGEFEED_CHANGES_CONTAINER: changesOf.default
   CHANGEFEED_LEASES_CONTAINER: containers.leases
   CHANGEFEED_JOBS_CONTAINER: containers.jobs
   CHANGEFEED_DEAD_LETTERS_CONTAINER: containers.deadLetters
   CHANGEFEED_MODE: mode
-  'AzureWebJobs.CosmosChangeFeed.Disabled': string(mode != 'LatestVersion')
-  'AzureWebJobs.CosmosChangeFeedAllVersions.Disabled': string(mode == 'LatestVersion')
-})
+}, triggers)
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
   name: 'rg-${environmentName}'
@@ -112,6 +129,7 @@ module history 'modules/history.bicep' = {
   params: {
     accountName: accountName
     databaseName: databaseName
+    captured: captured
     containers: containers
     monitoredKeyPaths: monitoredKeyPaths
     indexedPaths: indexedPaths

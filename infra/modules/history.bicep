@@ -1,11 +1,13 @@
 // The database and the containers in an account, and the data-plane roles of the app's identity.
 param accountName string
 param databaseName string
-@description('The names of the containers by their roles.')
+@description('The names of the monitored containers, and of those of their versions.')
+param captured object
+@description('The names of the containers that the sources share, by their roles.')
 param containers object
-@description('Empty: the monitored container exists.')
+@description('Empty: the monitored containers exist.')
 param monitoredKeyPaths array
-@description('Paths of captured documents that the changes container indexes besides those of its own queries.')
+@description('Paths of captured documents that the changes containers index besides those of their own queries.')
 param indexedPaths array
 @description('0: serverless, or shared throughput of the database.')
 param changesMaxThroughput int
@@ -33,12 +35,12 @@ resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04-15
   }
 }
 
-resource monitored 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = if (!empty(monitoredKeyPaths)) {
+resource monitored 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = [for name in captured.monitored: if (!empty(monitoredKeyPaths)) {
   parent: database
-  name: containers.monitored
+  name: name
   properties: {
     resource: {
-      id: containers.monitored
+      id: name
       partitionKey: {
         paths: monitoredKeyPaths
         kind: length(monitoredKeyPaths) > 1 ? 'MultiHash' : 'Hash'
@@ -47,14 +49,14 @@ resource monitored 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/container
       defaultTtl: -1
     }
   }
-}
+}]
 
-resource changes 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = {
+resource changes 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = [for name in captured.changes: {
   parent: database
-  name: containers.changes
+  name: name
   properties: {
     resource: {
-      id: containers.changes
+      id: name
       partitionKey: definitions.changes.partitionKey
       defaultTtl: definitions.changes.defaultTtl
       indexingPolicy: changesIndex
@@ -65,7 +67,7 @@ resource changes 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@
       }
     }
   }
-}
+}]
 
 resource others 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers@2025-04-15' = [for role in ['leases', 'jobs', 'deadLetters']: {
   parent: database
@@ -106,16 +108,16 @@ resource readsMetadata 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments
   }
 }
 
-// On the five containers, and not on others of the database. Restores write the monitored one. An account accepts one change of its
+// On these containers, and not on others of the database. Restores write the monitored ones. An account accepts one change of its
 // roles at a time.
 @batchSize(1)
-resource usesContainer 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = [for role in items(containers): {
+resource usesContainer 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-04-15' = [for name in concat(captured.monitored, captured.changes, map(items(containers), role => role.value)): {
   parent: account
-  name: guid(account.id, databaseName, role.value, principalId)
+  name: guid(account.id, databaseName, name, principalId)
   properties: {
     principalId: principalId
     roleDefinitionId: dataContributor
-    scope: '${account.id}/dbs/${databaseName}/colls/${role.value}'
+    scope: '${account.id}/dbs/${databaseName}/colls/${name}'
   }
   dependsOn: [monitored, changes, others, readsMetadata]
 }]

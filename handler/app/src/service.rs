@@ -20,6 +20,11 @@ pub struct Service {
     metrics: SourceMetrics,
 }
 
+/// [`Service::command`] for this source, or for the only one.
+pub fn command_of(source: Option<&SourceName>, words: &str) -> String {
+    source.map_or_else(|| format!("changefeed {words}"), |source| format!("changefeed {words} --source {source}"))
+}
+
 impl Service {
     /// Sets up the service of a source. Nothing is sent until it is needed.
     pub fn new(account: &Account, settings: Settings, metrics: &Arc<Metrics>) -> Self {
@@ -41,6 +46,11 @@ impl Service {
     /// The path of an answer or a page, with the source if the app has several.
     pub fn path(&self, path: String) -> String {
         self.named_source().map_or(path.clone(), |source| format!("{path}?source={source}"))
+    }
+
+    /// A command for a person to run, with the source if the app has several: `changefeed restore undo ID --source orders`.
+    pub fn command(&self, words: &str) -> String {
+        command_of(self.named_source(), words)
     }
 
     /// The feeds whose leases are looked at for this source. Those of the jobs, which all sources share, count for the first one.

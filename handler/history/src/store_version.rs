@@ -26,7 +26,7 @@ impl History {
         create_record(&changes, &items(version)?, deadline).await
     }
 
-    /// Stores versions. The result of each is its charge, or `None` if it is stored already. The caller leaves out those of erased
+    /// Stores versions. The results are in their order: the charge, or `None` if it is stored already. The caller leaves out those of erased
     /// documents.
     ///
     /// # Errors
@@ -40,16 +40,16 @@ impl History {
     ) -> Result<Vec<Result<Option<f64>, Error>>, Error> {
         let changes = self.changes.open().await?;
         let (mut together, mut in_parts) = (Vec::new(), Vec::new());
-        for version in versions {
+        for (index, version) in versions.iter().enumerate() {
             let mut items = items(version)?;
             match items.len() {
                 1 => together.append(&mut items),
-                _ => in_parts.push(items),
+                _ => in_parts.push((index, items)),
             }
         }
         let mut stored = changes.create_many(&together, concurrency, deadline).await;
-        for items in in_parts {
-            stored.push(create_record(&changes, &items, deadline).await);
+        for (index, items) in in_parts {
+            stored.insert(index, create_record(&changes, &items, deadline).await);
         }
         Ok(stored)
     }

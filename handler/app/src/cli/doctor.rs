@@ -129,10 +129,10 @@ async fn checks(service: &Service) -> Vec<Check> {
         clock(service).await,
         regions(service).await,
         mode(service, &status).await,
-        leases(&status),
+        leases(service, &status),
         retention(&status),
-        backups(&status),
-        dead_letters(&status),
+        backups(service, &status),
+        dead_letters(service, &status),
     ]);
     checks
 }
@@ -251,6 +251,7 @@ async fn regions(service: &Service) -> Check {
 async fn mode(service: &Service, status: &Status) -> Check {
     let mode = status.mode.as_deref().and_then(|mode| mode.parse().ok()).unwrap_or(service.settings().mode);
     let available = service.has_all_versions().await;
+    let to_all_versions = service.command("switch-mode --to AllVersionsAndDeletes");
     match (mode, available) {
         (ChangeFeedMode::AllVersionsAndDeletes, Ok(())) => {
             Check::ok("mode", "AllVersionsAndDeletes: every version and delete")
@@ -258,36 +259,40 @@ async fn mode(service: &Service, status: &Status) -> Check {
         (ChangeFeedMode::AllVersionsAndDeletes, Err(error)) => Check::problem(
             "mode",
             format!("capture is in AllVersionsAndDeletes mode, and the account does not have it: {error}"),
-            "turn on continuous backup for the account, or: changefeed switch-mode --to LatestVersion",
+            format!(
+                "turn on continuous backup for the account, or: {}",
+                service.command("switch-mode --to LatestVersion")
+            ),
         ),
         (ChangeFeedMode::LatestVersion, Ok(())) => Check::advice(
             "mode",
             "LatestVersion: no deletes, and changes in quick succession are one version",
-            "the account has AllVersionsAndDeletes mode; use it: changefeed switch-mode --to AllVersionsAndDeletes",
+            format!("the account has AllVersionsAndDeletes mode; use it: {to_all_versions}"),
         ),
         (ChangeFeedMode::LatestVersion, Err(_)) => Check::advice(
             "mode",
             "LatestVersion: no deletes, and changes in quick succession are one version",
-            "turn on continuous backup for the account, then: changefeed switch-mode --to AllVersionsAndDeletes",
+            format!("turn on continuous backup for the account, then: {to_all_versions}"),
         ),
     }
 }
 
-fn leases(status: &Status) -> Check {
+fn leases(service: &Service, status: &Status) -> Check {
+    let run = |words: &str| format!("run {}", service.command(words));
     if let Some(error) = &status.leases_error {
-        return Check::problem("leases", error, "run changefeed status");
+        return Check::problem("leases", error, run("status"));
     }
     if let Some(range) = &status.leases_gap {
-        return Check::problem("leases", format!("no lease covers range {range}"), "run changefeed leases repair");
+        return Check::problem("leases", format!("no lease covers range {range}"), run("leases repair"));
     }
     if let Some(range) = &status.leases_overlap {
-        return Check::problem("leases", format!("several leases cover range {range}"), "run changefeed status");
+        return Check::problem("leases", format!("several leases cover range {range}"), run("status"));
     }
     if let Some(lease) = status.leases.iter().find(|lease| lease.is_stuck || lease.error.is_some()) {
         let reason = lease.reason.as_ref().or(lease.error.as_ref());
         let found =
             format!("lease {} of {}: {}", lease.lease_token, lease.feed.name(), reason.map_or("stuck", String::as_str));
-        return Check::problem("leases", found, "run changefeed status, and see docs/troubleshooting.md");
+        return Check::problem("leases", found, run("status") + ", and see docs/troubleshooting.md");
     }
     if status.leases.is_empty() {
         return Check::advice(
@@ -316,8 +321,11 @@ fn retention(status: &Status) -> Check {
 }
 
 /// Whether the backups of the policy are taken.
-fn backups(status: &Status) -> Check {
-    const ADVICE: &str = "look at it: changefeed backup policy show; and at the log of the function BackupPolicy or of changefeed process";
+fn backups(service: &Service, status: &Status) -> Check {
+    let advice = format!(
+        "look at it: {}; and at the log of the function BackupPolicy or of changefeed process",
+        service.command("backup policy show")
+    );
     if let Some(error) = &status.backups_error {
         return Check::problem("backups", error, "let the app read the container of the jobs");
     }
@@ -325,24 +333,24 @@ fn backups(status: &Status) -> Check {
         return Check::advice(
             "backups",
             "no backup policy is set: the history is only in the account that it protects",
-            "set one: changefeed backup policy set",
+            format!("set one: {}", service.command("backup policy set")),
         );
     };
     let newest = backups.newest.as_ref().map(|newest| format!("the newest is of {newest}"));
     let newest = newest.unwrap_or_else(|| "none has succeeded yet".to_owned());
     match (&backups.overdue_since, &backups.problem) {
-        (Some(since), _) => Check::problem("backups", format!("one is overdue since {since}; {newest}"), ADVICE),
-        (None, Some(problem)) => Check::problem("backups", problem, ADVICE),
+        (Some(since), _) => Check::problem("backups", format!("one is overdue since {since}; {newest}"), advice),
+        (None, Some(problem)) => Check::problem("backups", problem, advice),
         (None, None) => Check::ok("backups", newest),
     }
 }
 
-fn dead_letters(status: &Status) -> Check {
+fn dead_letters(service: &Service, status: &Status) -> Check {
     if status.has_unknown_identity {
         return Check::problem(
             "dead letters",
             "some are changes of unknown documents",
-            "run changefeed verify --repair, then changefeed dead-letters replay",
+            format!("run {}, then {}", service.command("verify --repair"), service.command("dead-letters replay")),
         );
     }
     let items = status.containers.iter().find_map(|container| match (container.role, &container.state) {
@@ -352,7 +360,8 @@ fn dead_letters(status: &Status) -> Check {
     match items {
         Some(0) | None => Check::ok("dead letters", "none"),
         Some(items) => {
-            Check::problem("dead letters", format!("{items} items"), "look at them: changefeed dead-letters list")
+            let advice = format!("look at them: {}", service.command("dead-letters list"));
+            Check::problem("dead letters", format!("{items} items"), advice)
         }
     }
 }

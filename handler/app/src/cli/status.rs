@@ -1,6 +1,7 @@
 //! `changefeed status`: containers, leases and retention.
 
 use anyhow::{Result, bail};
+use changefeed_cosmos::SourceName;
 use changefeed_history::{ContainerState, ContainerStatus, Growth, RetentionStatus, Role};
 use changefeed_processor::LeaseState;
 use indicatif::DecimalBytes;
@@ -12,6 +13,7 @@ use super::table::{Cell, Column};
 use super::time;
 use crate::config::{DATABASE, MODE};
 use crate::feed::Feed;
+use crate::service::command_of;
 use crate::sources::Sources;
 use crate::status::{BackupStatus, LeaseStatus, Status};
 
@@ -101,13 +103,14 @@ fn print_status(status: Status) -> Result<()> {
     print_table(&header, status.containers.into_iter().map(container))?;
     print_line("")?;
     print_table(&LeaseStatus::columns(), status.leases.iter().map(LeaseStatus::cells))?;
-    let option = status.source.as_ref().map(|source| format!(" --source {source}")).unwrap_or_default();
+    let source = status.source.as_ref();
     if let Some(range) = status.leases_gap {
         let (consequence, command) = match range.feed {
-            Feed::Capture | Feed::CaptureAllVersions => ("its changes are not captured", "changefeed leases repair"),
-            Feed::Jobs => ("queued jobs do not start", "changefeed leases repair --jobs"),
+            Feed::Capture | Feed::CaptureAllVersions => ("its changes are not captured", "leases repair"),
+            Feed::Jobs => ("queued jobs do not start", "leases repair --jobs"),
         };
-        print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}{option}"))?;
+        let command = command_of(source, command);
+        print_line(&format!("GAP: no lease covers range {range}, so {consequence}. To create one: {command}"))?;
     }
     if let Some(range) = status.leases_overlap {
         print_line(&format!(
@@ -119,11 +122,12 @@ fn print_status(status: Status) -> Result<()> {
     }
     if status.has_unknown_identity {
         print_line(&format!(
-            "Dead letters have changes of unknown documents. To capture them: changefeed verify --repair{option}"
+            "Dead letters have changes of unknown documents. To capture them: {}",
+            command_of(source, "verify --repair")
         ))?;
     }
     if let Some(backups) = &status.backups {
-        print_line(&describe_backups(backups))?;
+        print_line(&describe_backups(source, backups))?;
     }
     if let Some(error) = status.backups_error {
         print_line(&format!("Could not read the backup policy: {error}"))?;
@@ -146,7 +150,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-fn describe_backups(backups: &BackupStatus) -> String {
+fn describe_backups(source: Option<&SourceName>, backups: &BackupStatus) -> String {
     let newest = backups.newest.as_ref();
     let newest = newest.map_or_else(
         || "No backup of the policy has succeeded yet".to_owned(),
@@ -154,7 +158,8 @@ fn describe_backups(backups: &BackupStatus) -> String {
     );
     let overdue = backups.overdue_since.as_ref();
     let overdue = overdue.map(|since| {
-        format!(". OVERDUE: one is due since {}. To see why: changefeed backup policy show", time::of_text(since))
+        let command = command_of(source, "backup policy show");
+        format!(". OVERDUE: one is due since {}. To see why: {command}", time::of_text(since))
     });
     let problem = backups.problem.as_ref().map(|problem| format!(". The last look at the policy failed: {problem}"));
     format!("{newest}{}{}", overdue.unwrap_or_default(), problem.unwrap_or_default())

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::viewer::Viewer;
 use crate::feed::Feed;
 use crate::http::{NoParameters, Query};
-use crate::service::Service;
+use crate::service::{Service, command_of};
 use crate::status::{LeaseStatus, Status};
 
 const NAME: &str = "health";
@@ -96,6 +96,7 @@ pub async fn view(request: &HttpRequest, service: &Service, viewer: &Viewer) -> 
 /// What needs action.
 fn problems(status: &Status) -> Vec<Problem> {
     let problem = |what: String, action: &str| Problem::new(what, action);
+    let command = |words: &str| command_of(status.source.as_ref(), words);
     let of_container = |container: &ContainerStatus| match &container.state {
         ContainerState::Missing if container.role == Role::Leases => None,
         ContainerState::Missing => {
@@ -108,7 +109,10 @@ fn problems(status: &Status) -> Vec<Problem> {
         ContainerState::Ready { items: Some(1..), .. } if container.role == Role::DeadLetters => Some(
             problem(
                 "Some documents could not be captured.".to_owned(),
-                "Replay or discard them, on the page of dead letters or with: changefeed dead-letters list",
+                &format!(
+                    "Replay or discard them, on the page of dead letters or with: {}",
+                    command("dead-letters list")
+                ),
             )
             .on(Address::of("dead-letters")),
         ),
@@ -121,14 +125,13 @@ fn problems(status: &Status) -> Vec<Problem> {
         is_problem.then(|| problem(text, "See the leases below, and changefeed doctor"))
     };
     let gap = status.leases_gap.as_ref().map(|range| {
-        let command =
-            if range.feed == Feed::Jobs { "changefeed leases repair --jobs" } else { "changefeed leases repair" };
-        problem(format!("No lease covers range {range}."), &format!("Create one with: {command}"))
+        let words = if range.feed == Feed::Jobs { "leases repair --jobs" } else { "leases repair" };
+        problem(format!("No lease covers range {range}."), &format!("Create one with: {}", command(words)))
     });
     let overlap = status.leases_overlap.as_ref().map(|range| {
         problem(
             format!("Several leases cover range {range}; its changes are delivered more than once."),
-            "Look at: changefeed leases list",
+            &format!("Look at: {}", command("leases list")),
         )
     });
     let overdue = status.backups.as_ref().and_then(|backups| backups.overdue_since.as_ref());
@@ -136,7 +139,7 @@ fn problems(status: &Status) -> Vec<Problem> {
         overdue.map(|since| {
             problem(
                 format!("A backup of the policy is overdue since {since}."),
-                "Look at: changefeed backup policy show",
+                &format!("Look at: {}", command("backup policy show")),
             )
         }),
         status
@@ -150,7 +153,7 @@ fn problems(status: &Status) -> Vec<Problem> {
         status.has_unknown_identity.then(|| {
             problem(
                 "Dead letters have changes of unknown documents.".to_owned(),
-                "Capture them with: changefeed verify --repair",
+                &format!("Capture them with: {}", command("verify --repair")),
             )
         }),
     ];

@@ -79,6 +79,8 @@ fn the_files_of_a_deployment_use_settings_of_the_program() {
         "CHANGEFEED_COSMOS_ACCOUNT",
         "CHANGEFEED_COSMOS_RESOURCE_GROUP",
         "CHANGEFEED_ALERT_EMAIL",
+        // The settings of a source, whose name follows.
+        "CHANGEFEED_",
     ];
     let mut used = 0;
     for (path, text) in texts("infra") {
@@ -97,8 +99,12 @@ fn the_files_of_a_deployment_use_settings_of_the_program() {
 fn a_deployment_enables_the_trigger_of_its_mode_alone() {
     let template = read("infra/main.bicep");
     let disabled = |function: &str, condition: &str| {
-        let line = format!("  'AzureWebJobs.{function}.Disabled': string(mode {condition} 'LatestVersion')\n");
+        let of_source = "${source == 'default' ? '' : '_${source}'}";
+        let line =
+            format!("  'AzureWebJobs.{function}{of_source}.Disabled': string(mode {condition} 'LatestVersion')\n");
         assert!(template.contains(&line), "{line}");
+        // Those of the default source are in every package, even if it is not captured.
+        assert!(template.contains(&format!("  'AzureWebJobs.{function}.Disabled': 'true'\n")));
         assert!(root().join(function).join("function.json").is_file());
     };
     disabled("CosmosChangeFeed", "!=");

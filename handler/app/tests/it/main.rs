@@ -113,6 +113,7 @@ mod verify_concurrency;
 mod verify_entry_points;
 mod verify_findings;
 mod verify_model;
+mod wide;
 mod window_activity;
 mod window_changes;
 mod window_costs;

@@ -133,6 +133,42 @@ async fn a_history_is_moved_to_another_account_as_it_is_and_once() {
 }
 
 #[tokio::test]
+async fn a_move_of_one_of_several_sources_takes_nothing_of_another_one() {
+    let (old, new) = (World::new().await, World::new().await);
+    let captures = async |source: &str, name: &str| {
+        let changefeed = old.changefeed(|options| {
+            options.source = source.parse().expect("a name");
+            options.jobs = small_limits();
+            options.batch_timeout = Duration::from_secs(4);
+        });
+        deliver(&changefeed, &[json!({"id": format!("no-etag-{name}"), "pk": "a"})]).await;
+        let erase = json!({"documents": [{"id": format!("erased-{name}"), "pk": "a"}], "confirm": 1});
+        let erase: ErasureRequest = serde_json::from_value(erase).expect("request");
+        let job = changefeed.erasures.create_job(&erase).await.expect("a job");
+        assert_eq!(finish(&changefeed, &job.id).await, JobState::Done);
+        changefeed
+    };
+    captures("default", "of-default").await;
+    let orders = captures("orders", "of-orders").await;
+    capture(&orders, &[old.put("a", json!({"id": "1", "pk": "a"})).await]).await;
+    let mut from = from_account();
+    from["from"]["source"] = json!("orders");
+    let changefeed = library(&new, &old);
+    let view = moved(&changefeed, from).await;
+    assert_eq!((view.state, view.counts.versions, view.counts.dead_letters), (JobState::Done, 1, 1), "{view:?}");
+    let letters: Vec<Value> = items(&new, "dead-letters").await.into_values().collect();
+    assert!(letters.len() == 1 && letters[0].to_string().contains("no-etag-of-orders"), "{letters:?}");
+    assert_eq!(letters[0].get("source"), None, "it is of the source that it was moved to");
+    let (mut stored, mut versions) = (Vec::new(), new.versions().await.len());
+    for name in ["erased-of-default", "erased-of-orders"] {
+        stored.push(new.put("a", json!({"id": name, "pk": "a"})).await);
+        capture(&changefeed, &stored).await;
+        versions += usize::from(name == "erased-of-default");
+        assert_eq!(new.versions().await.len(), versions, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_differs_or_cannot_be_read_is_named_and_everything_else_is_moved() {
     let (old, new) = (Box::pin(old_history()).await, World::new().await);
     let changefeed = library(&new, &old);

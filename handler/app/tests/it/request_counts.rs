@@ -92,7 +92,7 @@ async fn a_restore_in_a_request_and_its_undo() {
     assert_eq!(states(&world).await, ["good"]);
     world.endpoint.take_requests();
     changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
-    check(&world, "undo of a restore that is not captured", 3.5);
+    check(&world, "undo of a restore that is not captured", 2.6);
     assert_eq!(states(&world).await, ["bad"]);
 }
 
@@ -115,7 +115,7 @@ async fn a_restore_of_documents_that_are_not_captured_saves_them() {
     let changefeed = world.changefeed(|_| ());
     let good = broken(&world, &changefeed, false).await;
     restored(&changefeed, json!({"asOf": good, "filter": ["group=all"]})).await;
-    check(&world, "restore of documents that are not captured", 4.6);
+    check(&world, "restore of documents that are not captured", 3.5);
     assert_eq!(world.versions().await.len(), 2 * DOCUMENTS);
 }
 
@@ -135,7 +135,7 @@ async fn a_restore_as_a_job_and_its_undo() {
     };
     world.endpoint.take_requests();
     assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
-    check(&world, "undo as a job", 3.5);
+    check(&world, "undo as a job", 2.6);
     assert_eq!(states(&world).await, ["bad"]);
 }
 

@@ -14,6 +14,7 @@ use crate::support::jobs::{capture, finish, start_restore};
 use crate::support::{CommandLine, DEADLINE, Handler, Instance, Local, World, batch_of, executable, until};
 
 const SOURCES: usize = 20;
+const MODE: &str = "AllVersionsAndDeletes";
 
 /// `s0,s1,…`
 fn names(count: usize) -> String {
@@ -361,6 +362,36 @@ async fn commands_name_their_source_and_those_for_all_show_all() {
         checks["items"].as_array().expect("items").iter().filter(|check| check["source"] == source).count()
     };
     assert!(of("s0") == of("s1") && of("s0") == of("default") && of("s0") > 5, "{checks}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_printed_names_the_source() {
+    let (world, handler) = two_and_default().await;
+    let command = CommandLine::new(&world).with("CHANGEFEED_SOURCES", "s0,s1,default");
+    let good = world.put("a", json!({"id": "1", "pk": "a", "state": "good"})).await;
+    handler.invoke(&batch_of(std::slice::from_ref(&good)), false).await;
+    let second = good["_ts"].as_i64().expect("a second");
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+    world.put("a", json!({"id": "1", "pk": "a", "state": "bad"})).await;
+    let (version, second) = (crate::support::version_id(&good), second.to_string());
+    let document = ["--source", "default", "--id", "1", "--pk", "a"];
+    let restore = [&["restore", "run", "--version", &version, "--yes"], &document[..]].concat();
+    let job = ["restore", "run", "--source", "default", "--all", "--as-of", &second, "--job", "--dry-run"];
+    for arguments in [&job[..], &restore, &["doctor"], &["status"], &["switch-mode", "--source", "s0", "--to", MODE]] {
+        let (_, text) = command.text(arguments).await;
+        // These are about all sources.
+        let of_all = ["changefeed provision", "changefeed source", "changefeed process"];
+        let printed: Vec<&str> = text.split("changefeed ").skip(1).collect();
+        let names_source = |after: &&str| after.lines().next().is_some_and(|line| line.contains("--source "));
+        let of_all = |after: &&str| of_all.iter().any(|command| format!("changefeed {after}").starts_with(command));
+        assert!(printed.iter().all(|after| names_source(after) || of_all(after)), "{text}");
+        assert!(arguments[0] == "status" || printed.iter().any(names_source), "{arguments:?}: {text}");
+    }
+    assert_eq!(world.query("events", "SELECT VALUE c.state FROM c").await, ["good"]);
+    let (_, text) = command.text(&["restore", "list", "--source", "default"]).await;
+    let id = text.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a restore");
+    let (code, text) = command.text(&["restore", "undo", id, "--source", "default", "--yes"]).await;
+    assert_eq!(code, 0, "as it was printed: {text}");
 }
 
 #[tokio::test]

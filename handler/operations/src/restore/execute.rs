@@ -10,7 +10,6 @@ use futures::StreamExt;
 use super::backup_files::Bodies;
 use super::plan::Plan;
 use super::planned_item::PlannedItem;
-use super::read_together::ReadTogether;
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
@@ -56,7 +55,7 @@ impl Restores {
         let mut results: Vec<(PlannedItem, f64)> = Vec::with_capacity(plan.items.len());
         let mut groups = futures::stream::iter(plan.items).chunks(MAX_TOGETHER);
         while let Some(items) = groups.next().await {
-            let together = ReadTogether::to_write(self, &container, writer.is_monitored, &items).await;
+            let together = writer.prepare(&items, self.options.concurrency).await;
             let writer = DocumentWriter { together: Some(&together), ..writer };
             let written = futures::stream::iter(items).map(|item| writer.write(item));
             results.extend(written.buffered(self.options.concurrency).collect::<Vec<_>>().await);

@@ -47,6 +47,7 @@ mod window_selection;
 mod window_undo;
 mod window_versions;
 mod write;
+mod write_together;
 mod written_request;
 
 pub use capture_lag::CaptureLag;

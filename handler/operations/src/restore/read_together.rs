@@ -139,4 +139,21 @@ impl ReadTogether {
         let was_read = matches!(self.live.get(&name.to_index_key()), Some(Some(read)) if read.id == live.id);
         self.has_captured && was_read && self.version(name, &live.id).is_none()
     }
+
+    /// The names of the items that overwrite the version of their plan, which is not in the history.
+    pub(super) fn unsaved(&self, items: &[PlannedItem]) -> Vec<DocumentName> {
+        let writes = items.iter().filter(|item| item.action.is_write());
+        let unsaved = writes.filter_map(|item| {
+            let name = item.name();
+            let live = self.live.get(&name.to_index_key())?.as_ref()?;
+            (live.etag == item.live_etag && self.is_missing(&name, live)).then_some(name)
+        });
+        unsaved.collect()
+    }
+
+    /// Adds the version of a live document, which is in the history now.
+    pub(super) fn add_saved(&mut self, name: &DocumentName, version: Version) {
+        self.versions.insert((name.to_index_key(), version.id.to_string()), version.clone());
+        self.live.insert(name.to_index_key(), Some(version));
+    }
 }

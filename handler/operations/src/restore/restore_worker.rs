@@ -421,7 +421,7 @@ impl<'a> RestoreWorker<'a> {
         let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
         let mut groups = futures::stream::iter(planned_items(&stored.page)).chunks(MAX_TOGETHER);
         while let Some(items) = groups.next().await {
-            let together = ReadTogether::to_write(self.restores, &self.written, self.is_monitored, &items).await;
+            let together = writer.prepare(&items, self.concurrency()).await;
             let writer = DocumentWriter { together: Some(&together), ..writer };
             let written = futures::stream::iter(items).map(|item| writer.try_write(item));
             results.extend(written.buffered(self.concurrency()).collect::<Vec<_>>().await);

@@ -48,7 +48,7 @@ pub async fn run(service: &Service, arguments: &CreateArguments) -> Result<Exit>
                  the same command again.",
             ),
         }
-        note(format!("To cancel it: changefeed backup cancel {id}"));
+        note(format!("To cancel it: {}", service.command(&format!("backup cancel {id}"))));
         return Ok(Exit::Failed);
     }
     print(&view, arguments.output.output)?;

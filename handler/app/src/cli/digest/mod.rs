@@ -71,7 +71,9 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<Ex
             note("The RunJobs function or `changefeed process` continues to write the digests.");
         }
         note(format!(
-            "To follow it and run it here: changefeed digest show {id} --follow\nTo cancel it: changefeed digest cancel {id}"
+            "To follow it and run it here: {}\nTo cancel it: {}",
+            service.command(&format!("digest show {id} --follow")),
+            service.command(&format!("digest cancel {id}"))
         ));
         return Ok(Exit::Failed);
     }

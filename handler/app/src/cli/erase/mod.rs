@@ -85,7 +85,8 @@ async fn erase(service: &Service, arguments: &EraseRunArguments) -> Result<Exit>
             print_line(&format!("erased {} {}", printable(&document.id), document.partition_key))?;
         }
         if request.keep_live {
-            print_line("The live documents stay. Their capture has ended, until changefeed erase --lift")?;
+            let command = service.command("erase --lift");
+            print_line(&format!("The live documents stay. Their capture has ended, until {command}"))?;
         }
     }
     show(&view, output)?;
@@ -167,7 +168,8 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     if follow(service, following).await? == Followed::Detached {
         note(format!(
             "The RunJobs function or `changefeed process` continues the erasure.\n\
-             To follow it and run it here: changefeed erase show {id} --follow"
+             To follow it and run it here: {}",
+            service.command(&format!("erase show {id} --follow"))
         ));
         return Ok(false);
     }

@@ -76,10 +76,11 @@ async fn repair(service: &Service, from: Option<StartFrom>, feed: Feed) -> Resul
     let created = leases.repair(StartFrom::or_default(from, mode), mode).await?;
     print_line(&format!("created {created} leases"))?;
     if mode == ChangeFeedMode::AllVersionsAndDeletes && created > 0 {
-        print_line(
+        print_line(&format!(
             "The new leases start from now, the only start in AllVersionsAndDeletes mode. To capture the latest versions of \
-             documents that changed before: changefeed verify --repair",
-        )?;
+             documents that changed before: {}",
+            service.command("verify --repair")
+        ))?;
     }
     Ok(())
 }

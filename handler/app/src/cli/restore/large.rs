@@ -61,7 +61,7 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
     let view = service.changefeed.restores.show(&record.id).await?;
     let counts = view.record.counts;
     if for_humans {
-        show(&view, Output::Table)?;
+        show(service, &view, Output::Table)?;
         view.record.capture_lag.iter().try_for_each(|lag| print_line(&describe_lag(lag)))?;
         view.record.warnings.iter().try_for_each(|warning| print_line(warning))?;
         if view.continuation.is_some() {
@@ -72,7 +72,8 @@ pub async fn run_large(service: &Service, large: Large, execution: &ExecutionArg
         if !for_humans {
             print_json(&view)?;
         } else if view.record.state == JobState::Planned && counts.writes() > 0 {
-            print_line(&format!("To execute this plan: changefeed restore execute {}", record.id))?;
+            let command = service.command(&format!("restore execute {}", record.id));
+            print_line(&format!("To execute this plan: {command}"))?;
         }
         return Ok(exit_of(&view));
     }
@@ -92,7 +93,7 @@ pub async fn execute_stored_plan(
     let view = service.changefeed.restores.show(id).await?;
     if view.record.state == JobState::Planned && !yes {
         if output == Output::Table {
-            show(&view, output)?;
+            show(service, &view, output)?;
         }
         note(target_of(&view.record.request));
         confirm(service.settings(), prompt(service, &view.record.counts, view.record.into.as_deref()))?;
@@ -148,7 +149,8 @@ pub async fn finish(service: &Service, id: &str, output: Output) -> Result<Exit>
         record.request_charge
     ))?;
     if record.counts.writes() > 0 {
-        print_line(&format!("To undo it: changefeed restore undo {}", record.id))?;
+        let command = service.command(&format!("restore undo {}", record.id));
+        print_line(&format!("To undo it: {command}"))?;
     }
     Ok(exit)
 }
@@ -189,11 +191,8 @@ pub async fn print_unwritten(service: &Service, record: &RestoreRecord) -> Resul
     unwritten.truncate(SHOWN);
     print_items(&unwritten)?;
     if all > unwritten.len() {
-        print_line(&format!(
-            "… and {} more; to list all: changefeed restore items {}",
-            all - unwritten.len(),
-            record.id
-        ))?;
+        let command = service.command(&format!("restore items {}", record.id));
+        print_line(&format!("… and {} more; to list all: {command}", all - unwritten.len()))?;
     }
     Ok(())
 }
@@ -209,8 +208,9 @@ pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Resul
             note("The RunJobs function or `changefeed process` continues the restore.");
         }
         note(format!(
-            "To follow it and run it here: changefeed restore show {id} --follow\n\
-             To cancel it: changefeed restore cancel {id}"
+            "To follow it and run it here: {}\nTo cancel it: {}",
+            service.command(&format!("restore show {id} --follow")),
+            service.command(&format!("restore cancel {id}"))
         ));
         return Ok(false);
     }
@@ -218,7 +218,7 @@ pub async fn follow_to_end(service: &Service, id: &str, output: Output) -> Resul
 }
 
 /// Shows a restore: its progress and its first documents.
-pub fn show(view: &RestoreView, output: Output) -> Result<()> {
+pub fn show(service: &Service, view: &RestoreView, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(view);
     }
@@ -226,7 +226,8 @@ pub fn show(view: &RestoreView, output: Output) -> Result<()> {
     let done = record.state != JobState::Planned;
     print_items(&record.items)?;
     if view.continuation.is_some() {
-        print_line(&format!("… and more; to list all: changefeed restore items {}", record.id))?;
+        let command = service.command(&format!("restore items {}", record.id));
+        print_line(&format!("… and more; to list all: {command}"))?;
     }
     print_line(&format!(
         "{}  {}  {}  {}",

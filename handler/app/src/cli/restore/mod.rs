@@ -78,7 +78,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
                 return Ok(Exit::Failed);
             }
             let view = service.changefeed.restores.show(id).await?;
-            show(&view, output.output)?;
+            show(service, &view, output.output)?;
             if *follow && output.output == Output::Table && view.continuation.is_some() {
                 print_unwritten(service, &view.record).await?;
             }
@@ -103,7 +103,7 @@ pub async fn run(service: &Service, command: &RestoreCommand) -> Result<Exit> {
         }
         RestoreCommand::Cancel { id, output } => {
             service.changefeed.jobs.cancel(RESTORE, id).await?;
-            show(&service.changefeed.restores.show(id).await?, output.output)?;
+            show(service, &service.changefeed.restores.show(id).await?, output.output)?;
             Ok(Exit::Done)
         }
     }
@@ -222,7 +222,7 @@ async fn execute(service: &Service, plan: Plan, execution: &ExecutionArguments) 
         confirm(service.settings(), prompt(service, &counts, plan.into.as_deref()))?;
     }
     let report = service.changefeed.restores.execute(plan).await?;
-    print_report(&report, execution.output.output)?;
+    print_report(service, &report, execution.output.output)?;
     Ok(Exit::of_job(report.state))
 }
 
@@ -235,11 +235,11 @@ async fn show_earlier_undo(service: &Service, undone: &str, undo: RestoreRecord,
         return finish(service, &undo.id, output).await;
     }
     let report = undo.report();
-    print_report(&report, output)?;
+    print_report(service, &report, output)?;
     Ok(Exit::of_job(report.state))
 }
 
-fn print_report(report: &RestoreReport, output: Output) -> Result<()> {
+fn print_report(service: &Service, report: &RestoreReport, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(report);
     }
@@ -253,5 +253,5 @@ fn print_report(report: &RestoreReport, output: Output) -> Result<()> {
     if report.counts.writes() == 0 {
         return Ok(());
     }
-    print_line(&format!("To undo it: changefeed restore undo {id}"))
+    print_line(&format!("To undo it: {}", service.command(&format!("restore undo {id}"))))
 }

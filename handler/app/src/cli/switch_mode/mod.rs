@@ -63,7 +63,8 @@ pub async fn run(service: &Service, arguments: &SwitchModeArguments) -> Result<E
                 for line in &step.actions {
                     print_line(&format!("  {line}"))?;
                 }
-                print_line(&format!("Then: changefeed switch-mode --to {}", arguments.to))?;
+                let command = service.command(&format!("switch-mode --to {}", arguments.to));
+                print_line(&format!("Then: {command}"))?;
             }
         }
     }

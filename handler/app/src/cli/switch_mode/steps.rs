@@ -148,14 +148,14 @@ impl<'a> Switch<'a> {
             let actions = vec![
                 setting(&format!("AzureWebJobs.{function}.Disabled=false")),
                 format!(
-                    "without the Functions host: changefeed process --mode {}, beside the instances that run",
-                    self.to
+                    "without the Functions host: {}, beside the instances that run",
+                    self.service.command(&format!("process --mode {}", self.to))
                 ),
             ];
             return Ok(Step::next(name, format!("{} mode has no leases", self.to), actions));
         }
         if let Some(gap) = self.new.gap().await? {
-            let actions = vec![format!("changefeed leases repair --mode {}", self.to)];
+            let actions = vec![self.service.command(&format!("leases repair --mode {}", self.to))];
             return Ok(Step::next(name, format!("no lease covers range {gap}"), actions));
         }
         self.new.pin_unstarted().await?;
@@ -257,7 +257,7 @@ impl<'a> Switch<'a> {
             None => Step::next(
                 name,
                 "there was no verification since the former mode stopped".to_owned(),
-                vec!["changefeed verify --repair".to_owned()],
+                vec![self.service.command("verify --repair")],
             ),
         })
     }
@@ -268,7 +268,8 @@ impl<'a> Switch<'a> {
             return Ok(Step::done(name, "there are none"));
         }
         let found = format!("{} mode has {} leases", self.former.mode(), self.former_lags.len());
-        Ok(Step::next(name, found, vec![format!("changefeed switch-mode --to {} --yes", self.to)]))
+        let command = self.service.command(&format!("switch-mode --to {} --yes", self.to));
+        Ok(Step::next(name, found, vec![command]))
     }
 
     /// The name of the setting with the mode of the source.

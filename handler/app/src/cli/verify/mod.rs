@@ -56,13 +56,13 @@ pub async fn run(service: &Service, arguments: &VerifyArguments) -> Result<Exit>
                 return Ok(Exit::Failed);
             }
             let view = shown(service, id, *all).await?;
-            show(&view, *all, output.output)?;
+            show(service, &view, *all, output.output)?;
             Ok(if *follow { Exit::of_job(view.record.state) } else { Exit::Done })
         }
         Some(VerifyCommand::Cancel { id, output }) => {
             service.changefeed.verifications.record(id).await?;
             service.changefeed.jobs.cancel(VERIFY, id).await?;
-            show(&shown(service, id, false).await?, false, output.output)?;
+            show(service, &shown(service, id, false).await?, false, output.output)?;
             Ok(Exit::Done)
         }
     }
@@ -83,7 +83,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     let Some(view) = verified(service, &request, output).await? else { return Ok(Exit::Failed) };
     let is_asking = arguments.repair && !arguments.yes && view.record.state == JobState::Findings;
     if !is_asking || output == Output::Table {
-        show(&view, false, output)?;
+        show(service, &view, false, output)?;
     }
     if !is_asking {
         return Ok(Exit::of_job(view.record.state));
@@ -97,7 +97,7 @@ async fn verify(service: &Service, arguments: &VerifyRunArguments) -> Result<Exi
     // What was not shown is not repaired.
     let shown = VerifyRequest { repair: true, findings_of: Some(view.record.id), partition_key: None, ..request };
     let Some(view) = verified(service, &shown, output).await? else { return Ok(Exit::Failed) };
-    show(&view, false, output)?;
+    show(service, &view, false, output)?;
     Ok(Exit::of_job(view.record.state))
 }
 
@@ -122,8 +122,9 @@ async fn follow_to_end(service: &Service, id: &str, output: Output) -> Result<bo
     if follow(service, following).await? == Followed::Detached {
         note(format!(
             "The RunJobs function or `changefeed process` continues the verification.\n\
-             To follow it and run it here: changefeed verify show {id} --follow\n\
-             To cancel it: changefeed verify cancel {id}"
+             To follow it and run it here: {}\nTo cancel it: {}",
+            service.command(&format!("verify show {id} --follow")),
+            service.command(&format!("verify cancel {id}"))
         ));
         return Ok(false);
     }
@@ -142,7 +143,7 @@ async fn shown(service: &Service, id: &str, all: bool) -> Result<VerifyView> {
     Ok(view)
 }
 
-fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
+fn show(service: &Service, view: &VerifyView, all: bool, output: Output) -> Result<()> {
     if output == Output::Json {
         return print_json(view);
     }
@@ -152,7 +153,8 @@ fn show(view: &VerifyView, all: bool, output: Output) -> Result<()> {
         print_table(&Finding::columns(), view.findings.iter().take(limit).map(Finding::cells))?;
     }
     if view.continuation.is_some() || view.findings.len() > limit {
-        print_line(&format!("… and more; to list all: changefeed verify show {} --all", record.id))?;
+        let command = service.command(&format!("verify show {} --all", record.id));
+        print_line(&format!("… and more; to list all: {command}"))?;
     }
     let charge = format!("{:.0} RU", record.request_charge);
     print_line(&format!("{}  {}  {}  {charge}", record.id, state(record.state), summary(&record.counts)))?;
