@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use changefeed_cosmos::{Account, Error, SourceName};
 use changefeed_jobs::JobToRun;
+use changefeed_operations::JointRestores;
 use futures::FutureExt;
 use futures::future::join_all;
 
@@ -64,6 +65,14 @@ impl Sources {
     /// Whether there are several.
     pub fn are_several(&self) -> bool {
         !self.others.is_empty()
+    }
+
+    /// Restores of these sources together.
+    ///
+    /// # Errors
+    /// As [`JointRestores::new`].
+    pub fn joint_restores(&self) -> Result<JointRestores, Error> {
+        JointRestores::new(self.all().map(|service| service.changefeed.restores.clone()))
     }
 
     /// What this process has captured.

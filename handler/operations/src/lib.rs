@@ -43,9 +43,10 @@ pub use query::{QueryPage, QueryRequest};
 pub use rehearsal::{Rehearsal, RehearsalReport, Rehearsals};
 pub use rehome::{Connections, REHOME, RehomeCounts, RehomeList, RehomeRequest, RehomeSource, RehomeView, Rehomes};
 pub use restore::{
-    Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Forecast, Plan, PlannedItem, RESTORE,
-    RestoreItems, RestoreItemsRequest, RestoreList, RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest,
-    RestoreView, Restored, Restores, Selection, Target, UndoRequest, WindowSelection,
+    Action, BackupLine, CaptureLag, Counts, ExecuteRequest, FilterOn, Forecast, JointMember, JointRestore,
+    JointRestoreList, JointRestores, Plan, PlannedItem, RESTORE, RestoreItems, RestoreItemsRequest, RestoreList,
+    RestoreOptions, RestoreRecord, RestoreReport, RestoreRequest, RestoreView, Restored, Restores, Selection, Target,
+    UndoRequest, WindowSelection,
 };
 pub use sample::sample_documents;
 pub use truncate::{TruncateReport, TruncateRequest};

@@ -152,6 +152,9 @@ async fn dispatch(arguments: Arguments, raw: &RawSettings) -> Result<Exit> {
         Command::Query(query) => query::run(&*service(&arguments)?, query).await,
         Command::History(history) => history::run(&*service(&arguments)?, history).await,
         Command::Backup(backup) => Box::pin(backup::run(raw, || service(&arguments), backup)).await,
+        Command::Restore(restore) if arguments.source.len() > 1 => {
+            Box::pin(restore::run_joint(&sources(&arguments)?, restore)).await
+        }
         Command::Restore(restore) => restore::run(&*service(&arguments)?, restore).await,
         Command::DeadLetters(dead_letters) => dead_letters::run(&*service(&arguments)?, dead_letters).await,
         Command::Digest(digest) => digest::run(&*service(&arguments)?, digest).await,

@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod digests;
 pub mod erasures;
 pub mod history;
+mod joint_restores;
 pub mod metrics;
 pub mod populate;
 pub mod query;

@@ -4,13 +4,12 @@ use actix_web::HttpResponse;
 use actix_web::web::Path;
 use changefeed_cosmos::PageRequest;
 use changefeed_operations::RESTORE;
-use changefeed_operations::{
-    ExecuteRequest, RestoreItemsRequest, RestoreRequest, RestoreView, Restored, Target, UndoRequest,
-};
+use changefeed_operations::{ExecuteRequest, RestoreItemsRequest, RestoreRequest, RestoreView, Restored, UndoRequest};
 
+use super::joint_restores;
 use crate::capture_lag::with_capture_lag;
 use crate::http::{
-    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, OfSource, Query, ReadErrors, RestoreErrors,
+    ApiError, Caller, Interpreted, Invocation, Json, NoQuery, OneOrSeveral, Query, ReadErrors, RestoreErrors,
     WriteBodyErrors, WriteErrors, accepted,
 };
 use crate::service::Service;
@@ -33,19 +32,18 @@ use crate::telemetry::restoring;
     )
 )]
 pub async fn post(
-    service: OfSource,
+    chosen: OneOrSeveral,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<RestoreRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = RestoreRequest { requested_by: caller.or_named(request.requested_by), ..request };
-    let request = with_capture_lag(&service, request).await;
-    let times = match request.target {
-        Target::AsOf(time) => vec![("asOf", time)],
-        Target::Before(time) => vec![("before", time)],
-        Target::BeforeWindow(window) => vec![("from", window.times().0), ("to", window.times().1)],
-        Target::Version(_) | Target::Backup(_) => Vec::new(),
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::plan(&sources, request).await,
     };
+    let request = with_capture_lag(&service, request).await;
+    let times = request.times();
     let zone = service.time_zone();
     Ok(match restoring("restore", Box::pin(service.changefeed.restores.run(&request))).await? {
         Restored::Report(report) => HttpResponse::Ok().json(Interpreted::new(report, times, &zone)),
@@ -68,7 +66,11 @@ pub async fn post(
         ReadErrors
     )
 )]
-pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn list(chosen: OneOrSeveral, Query(page): Query<PageRequest>) -> Result<HttpResponse, ApiError> {
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::list(&sources, &page).await,
+    };
     Ok(HttpResponse::Ok().json(service.changefeed.restores.list(&page).await?))
 }
 
@@ -84,7 +86,11 @@ pub async fn list(service: OfSource, Query(page): Query<PageRequest>) -> Result<
         ReadErrors
     )
 )]
-pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn show(chosen: OneOrSeveral, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::show(&sources, &id).await,
+    };
     Ok(HttpResponse::Ok().json(service.changefeed.restores.show(&id).await?))
 }
 
@@ -101,10 +107,14 @@ pub async fn show(service: OfSource, id: Path<String>, _: NoQuery) -> Result<Htt
     )
 )]
 pub async fn items(
-    service: OfSource,
+    chosen: OneOrSeveral,
     id: Path<String>,
     Query(request): Query<RestoreItemsRequest>,
 ) -> Result<HttpResponse, ApiError> {
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(_) => return Err(joint_restores::items(&id)),
+    };
     Ok(HttpResponse::Ok().json(service.changefeed.restores.items_page(&id, &request).await?))
 }
 
@@ -125,13 +135,17 @@ pub async fn items(
     )
 )]
 pub async fn execute(
-    service: OfSource,
+    chosen: OneOrSeveral,
     id: Path<String>,
     _: NoQuery,
     caller: Caller,
     Json(request): Json<ExecuteRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = ExecuteRequest { requested_by: caller.or_named(request.requested_by), ..request };
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::execute(&sources, &id, &request).await,
+    };
     let record = service.changefeed.restores.execute_plan_as(&id, &request).await?;
     if !record.state.is_end() {
         return Ok(under_way(&service, record.view()));
@@ -152,7 +166,11 @@ pub async fn execute(
         WriteErrors
     )
 )]
-pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+pub async fn cancel(chosen: OneOrSeveral, id: Path<String>, _: NoQuery) -> Result<HttpResponse, ApiError> {
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::cancel(&sources, &id).await,
+    };
     service.changefeed.jobs.cancel(RESTORE, &id).await?;
     let view = service.changefeed.restores.record(&id).await?.view();
     Ok(if view.record.state.is_end() { HttpResponse::Ok().json(view) } else { under_way(&service, view) })
@@ -173,7 +191,7 @@ pub async fn cancel(service: OfSource, id: Path<String>, _: NoQuery) -> Result<H
     )
 )]
 pub async fn undo(
-    service: OfSource,
+    chosen: OneOrSeveral,
     id: Path<String>,
     _: NoQuery,
     Invocation(key): Invocation,
@@ -181,6 +199,10 @@ pub async fn undo(
     Json(request): Json<UndoRequest>,
 ) -> Result<HttpResponse, ApiError> {
     let request = UndoRequest { key, requested_by: caller.or_named(request.requested_by), ..request };
+    let service = match chosen {
+        OneOrSeveral::One(service) => service,
+        OneOrSeveral::Several(sources) => return joint_restores::undo(&sources, &id, &request).await,
+    };
     Ok(answer(&service, restoring("undo", Box::pin(service.changefeed.restores.undo(&id, &request))).await?))
 }
 

@@ -28,4 +28,4 @@ pub use invocation::{Invocation, invocation_id};
 pub use query::{NoParameters, NoQuery, Query};
 pub use request_zone::request_zone;
 pub use site::check_site;
-pub use source::{AllSources, NamedOrFirst, OfSource, OfSources, SOURCE};
+pub use source::{AllSources, NamedOrFirst, OfSource, OfSources, OneOrSeveral, SEPARATOR, SOURCE};

@@ -15,6 +15,8 @@ use crate::sources::Sources;
 
 /// The parameter that names the source, of every request.
 pub const SOURCE: &str = "source";
+/// Joins the names of several sources.
+pub const SEPARATOR: char = ',';
 
 /// The source that the parameter `source` names, or the only one of the app. 400 for an unknown name, and without one where there are several.
 pub struct OfSource(Arc<Service>);
@@ -36,6 +38,33 @@ impl FromRequest for OfSource {
             let sources = sources(request)?;
             Ok(Self(Arc::clone(sources.choose(name.as_deref(), SOURCE)?)))
         }))
+    }
+}
+
+/// The source of a request that may also be about several sources together: `source=orders,customers`.
+pub enum OneOrSeveral {
+    /// As [`OfSource`].
+    One(OfSource),
+    /// Two or more.
+    Several(Sources),
+}
+
+impl FromRequest for OneOrSeveral {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let several = || {
+            let Some(names) = named(request)?.filter(|names| names.contains(SEPARATOR)) else { return Ok(None) };
+            let sources = sources(request)?;
+            let named = names.split(SEPARATOR).map(|name| Ok(sources.named(name)?.source().clone()));
+            Ok(Some(sources.only(&named.collect::<Result<Vec<_>, ApiError>>()?)?))
+        };
+        match several() {
+            Ok(Some(sources)) => ready(Ok(Self::Several(sources))),
+            Ok(None) => ready(OfSource::from_request(request, payload).into_inner().map(Self::One)),
+            Err(error) => ready(Err(error)),
+        }
     }
 }
 

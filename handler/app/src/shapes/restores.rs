@@ -268,6 +268,12 @@ pub struct Restore {
     undone_by: String,
     #[schema(required = false)]
     last_undo: String,
+    /// The restore of several sources that it is part of.
+    #[schema(required = false)]
+    joint: String,
+    /// Present if it is of several sources: the restore of each.
+    #[schema(required = false)]
+    members: Vec<JointMember>,
     #[schema(required = false)]
     into: String,
     #[schema(required = false)]
@@ -304,6 +310,14 @@ pub struct Restore {
     continuation: String,
     #[schema(required = false)]
     message: String,
+}
+
+/// The restore of one of several sources.
+#[derive(ToSchema)]
+pub struct JointMember {
+    source: String,
+    #[schema(no_recursion)]
+    restore: Restore,
 }
 
 /// About what the execution of a plan takes.

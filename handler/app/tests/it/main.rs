@@ -55,6 +55,7 @@ mod interrupted_undo;
 mod invalid_requests;
 mod job_budgets;
 mod job_entry_points;
+mod joint_restores;
 mod keys;
 mod killed_endpoint;
 mod leases_command;

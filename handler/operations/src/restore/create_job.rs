@@ -27,6 +27,15 @@ impl Restores {
     /// # Errors
     /// When the request is invalid; when its backup is damaged or cannot be read; and when the job cannot be stored.
     pub async fn create_job(&self, request: &RestoreRequest) -> Result<RestoreRecord, Error> {
+        self.create_job_of(request, None).await
+    }
+
+    /// [`Self::create_job`] as a part of a restore of several sources with this id.
+    pub(super) async fn create_job_of(
+        &self,
+        request: &RestoreRequest,
+        joint: Option<&str>,
+    ) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second).map_err(|message| Error::invalid("planning a restore", message))?;
         self.check_not_erased(request).await?;
         let target = self.target_container(request.into.as_deref()).await?;
@@ -44,6 +53,7 @@ impl Restores {
             self.history.check_key(key).await?;
         }
         let mut record = RestoreRecord {
+            joint: joint.map(str::to_owned),
             into: request.into.clone(),
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
@@ -87,6 +97,16 @@ impl Restores {
     /// [`Conflict`](changefeed_cosmos::ErrorKind::Conflict) when it has not ended;
     /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it was a dry run; and when the job cannot be stored.
     pub async fn create_undo_job(&self, id: &str, request: &UndoRequest) -> Result<RestoreRecord, Error> {
+        self.create_undo_job_of(id, request, None).await
+    }
+
+    /// [`Self::create_undo_job`] as a part of a restore of several sources with this id.
+    pub(super) async fn create_undo_job_of(
+        &self,
+        id: &str,
+        request: &UndoRequest,
+        joint: Option<&str>,
+    ) -> Result<RestoreRecord, Error> {
         check_budget(request.ru_per_second)
             .map_err(|message| Error::invalid(format!("undoing restore {id}"), message))?;
         let record = self.record(id).await?;
@@ -103,6 +123,7 @@ impl Restores {
         let undo = RestoreRecord {
             id: undo_id,
             undo_of: Some(record.id),
+            joint: joint.map(str::to_owned),
             into: record.into,
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
@@ -174,6 +195,7 @@ fn queued(request: Value, budget: Budget) -> RestoreRecord {
         undo_of: None,
         undone_by: None,
         last_undo: None,
+        joint: None,
         into: None,
         requested_by: None,
         reason: None,

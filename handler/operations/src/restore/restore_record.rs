@@ -87,6 +87,9 @@ pub struct RestoreRecord {
     /// The last restore that was started to undo this one, whatever its outcome.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_undo: Option<String>,
+    /// The restore of several sources that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub joint: Option<String>,
     /// The container that was written to, if it is not the monitored one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub into: Option<String>,
@@ -141,6 +144,7 @@ impl RestoreRecord {
             undo_of: plan.undo_of.clone(),
             undone_by: None,
             last_undo: None,
+            joint: None,
             into: plan.into.clone(),
             requested_by: plan.requested_by.clone(),
             reason: plan.reason.clone(),

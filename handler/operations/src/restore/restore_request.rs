@@ -128,6 +128,16 @@ impl RestoreRequest {
         }
     }
 
+    /// The times of the request by their names.
+    pub fn times(&self) -> Vec<(&'static str, TimeExpression)> {
+        match &self.target {
+            Target::AsOf(time) => vec![("asOf", *time)],
+            Target::Before(time) => vec![("before", *time)],
+            Target::BeforeWindow(window) => vec![("from", window.times().0), ("to", window.times().1)],
+            Target::Version(_) | Target::Backup(_) => Vec::new(),
+        }
+    }
+
     /// The request as it is stored in the record.
     pub(super) fn recorded(&self) -> Result<Value, Error> {
         serde_json::to_value(self.clone()).map_err(|error| Error::internal("storing the request of a restore", error))

@@ -99,6 +99,7 @@ impl Restores {
             "undoOf",
             "undoneBy",
             "lastUndo",
+            "joint",
             "into",
             "requestedBy",
             "reason",

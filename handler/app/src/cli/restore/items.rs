@@ -66,6 +66,7 @@ impl ListItem for RestoreView {
         "undoOf",
         "undoneBy",
         "lastUndo",
+        "joint",
         "into",
         "requestedBy",
         "reason",

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod items;
+mod joint;
 mod large;
 
 use anyhow::Result;
@@ -16,6 +17,7 @@ use changefeed_operations::{
 pub use self::arguments::RestoreCommand;
 use self::arguments::{FilterOnArgument, LaterChangesArgument, RestoreArguments};
 use self::items::{describe_lag, print_items, summary};
+pub use self::joint::run as run_joint;
 pub use self::large::{Large, run_large};
 use self::large::{execute_stored_plan, exit_of, finish, follow_to_end, print_unwritten, prompt, show};
 use super::confirm::confirm;
