@@ -108,6 +108,7 @@ fn state(viewer: &Viewer, shows: &RestoreView, is_plan: bool) -> Markup {
             }
         }
         @if let Some(undone) = &record.undo_of { " " a href=(restore(undone)) { "Open the restore that this undoes." } }
+        @if let Some(joint) = &record.joint { " It is part of restore " (joint) ", which is of several sources." }
         @if let Some(reason) = &record.reason { " Reason: " (reason) "." }
         @match (&record.undone_by, &record.last_undo) {
             (Some(undo), _) => { " " a href=(restore(undo)) { "It was undone." } }

@@ -131,6 +131,10 @@ async fn a_window_of_two_sources_is_planned_executed_and_undone_as_one() {
         let (_, listed) = broken.handler.get(&format!("/api/restores?source={source}")).await;
         assert_eq!(listed["items"].as_array().map(Vec::len), Some(1), "that of the source alone: {listed}");
     }
+    let stored = items(&broken.world.client, "jobs").await;
+    let stored = stored.iter().find(|item| item["id"] == done["id"]).and_then(Value::as_object).expect("the record");
+    let names: Vec<&str> = stored.keys().map(String::as_str).filter(|name| !name.starts_with('_')).collect();
+    assert_eq!(names, ["id", "kind", "source", "members", "reason", "startedAt", "schema"], "as format.md says");
     let (_, listed) = broken.handler.get("/api/restores?source=default").await;
     assert_eq!(listed["items"], json!([]), "a record of several sources is of none of them");
 
