@@ -23,7 +23,7 @@ pub async fn plan(sources: &Sources, request: RestoreRequest) -> Result<HttpResp
     for service in sources.all() {
         requests.push((service.source().clone(), with_capture_lag(service, request.clone()).await));
     }
-    let restore = attempt("restore", sources.joint_restores()?.plan(requests)).await?;
+    let restore = Box::pin(attempt("restore", sources.joint_restores()?.plan(requests))).await?;
     let location = path(sources, &restore);
     let answer = Interpreted::new(restore, times, &zone);
     Ok(HttpResponse::Accepted().insert_header((LOCATION, location)).json(answer))
@@ -46,7 +46,7 @@ pub fn items(id: &str) -> ApiError {
 }
 
 pub async fn execute(sources: &Sources, id: &str, request: &ExecuteRequest) -> Result<HttpResponse, ApiError> {
-    Ok(answer(sources, attempt("restore", sources.joint_restores()?.execute(id, request)).await?))
+    Ok(answer(sources, Box::pin(attempt("restore", sources.joint_restores()?.execute(id, request))).await?))
 }
 
 pub async fn cancel(sources: &Sources, id: &str) -> Result<HttpResponse, ApiError> {
@@ -54,7 +54,7 @@ pub async fn cancel(sources: &Sources, id: &str) -> Result<HttpResponse, ApiErro
 }
 
 pub async fn undo(sources: &Sources, id: &str, request: &UndoRequest) -> Result<HttpResponse, ApiError> {
-    Ok(under_way(sources, attempt("undo", sources.joint_restores()?.undo(id, request)).await?))
+    Ok(under_way(sources, Box::pin(attempt("undo", sources.joint_restores()?.undo(id, request))).await?))
 }
 
 fn answer(sources: &Sources, restore: JointRestore) -> HttpResponse {

@@ -96,8 +96,8 @@ async fn what_one_document_needs_costs_as_many_requests_with_many_partitions() {
         let world = wide(partitions).await;
         let handler = world.handler();
         // Containers and partitions are known after the first.
-        of_one_document(&world, &handler, "warm-up").await;
-        let table = of_one_document(&world, &handler, "one").await;
+        Box::pin(of_one_document(&world, &handler, "warm-up")).await;
+        let table = Box::pin(of_one_document(&world, &handler, "one")).await;
         for (name, costs) in &table {
             println!("{partitions} partitions: {name}: {costs:?}");
         }
@@ -153,7 +153,7 @@ async fn what_is_about_everything_reads_each_partition_a_few_times() {
     let partitions = many();
     let world = wide(partitions).await;
     let handler = world.handler();
-    for (name, requests) in of_all_documents(&world, &handler).await {
+    for (name, requests) in Box::pin(of_all_documents(&world, &handler)).await {
         println!("{partitions} partitions: {name}: {requests} requests");
         let most = match name {
             "status" => 30,

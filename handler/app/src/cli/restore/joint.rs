@@ -29,7 +29,7 @@ pub async fn run(sources: &Sources, command: &RestoreCommand) -> Result<Exit> {
             for service in sources.all() {
                 requests.push((service.source().clone(), with_capture_lag(service, request.clone()).await));
             }
-            let planned = joint.restores.plan(requests).await?;
+            let planned = Box::pin(joint.restores.plan(requests)).await?;
             let execution = &arguments.execution;
             joint.carry_out(planned, execution.dry_run, execution.yes, execution.output.output).await
         }
@@ -51,7 +51,7 @@ pub async fn run(sources: &Sources, command: &RestoreCommand) -> Result<Exit> {
                 ru_per_second: execution.ru_per_second,
                 key: None,
             };
-            let planned = joint.restores.undo(id, &request).await?;
+            let planned = Box::pin(joint.restores.undo(id, &request)).await?;
             joint.carry_out(planned, execution.dry_run, execution.yes, output).await
         }
         RestoreCommand::List(list) => {
@@ -89,7 +89,7 @@ pub async fn run(sources: &Sources, command: &RestoreCommand) -> Result<Exit> {
                 joint.confirm(&planned)?;
             }
             let request = ExecuteRequest { reason: reason.clone(), requested_by: requester.name() };
-            joint.restores.execute(id, &request).await?;
+            Box::pin(joint.restores.execute(id, &request)).await?;
             joint.finish(id, output.output).await
         }
         RestoreCommand::Cancel { id, output } => {
@@ -131,7 +131,7 @@ impl Joint<'_> {
         if !yes {
             self.confirm(&planned)?;
         }
-        self.restores.execute(&planned.id, &ExecuteRequest::default()).await?;
+        Box::pin(self.restores.execute(&planned.id, &ExecuteRequest::default())).await?;
         self.finish(&planned.id, output).await
     }
 
