@@ -1,6 +1,8 @@
 """Measures what the operations on a whole container cost for a document: request units as the embedded endpoint charges them, and time.
 
-    python3 scripts/rates.py EXECUTABLE [DOCUMENTS]
+    python3 scripts/rates.py EXECUTABLE [DOCUMENTS [PEERS]]
+
+PEERS is a folder with the SDK for Node.js: then programs that a user would write instead are measured too.
 """
 
 import http.client
@@ -16,6 +18,8 @@ from urllib.parse import urlsplit
 
 DEADLINE_SECONDS = 1200
 BYTES = 1000
+# A loop that restores one document after the other is slow, and its speed does not depend on their number.
+NAIVE_DOCUMENTS = 500
 PARTITIONS = 4
 DATABASE = "rates"
 
@@ -89,6 +93,7 @@ def write(endpoint, count, round_number):
 
 def main():
     executable, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 20_000
+    peers = sys.argv[3] if len(sys.argv) > 3 else None
     with tempfile.TemporaryDirectory() as folder:
         local = subprocess.Popen(
             [executable, "local", "--cosmos-only", "--cosmos-port", "0", "--partitions", str(PARTITIONS)],
@@ -97,13 +102,13 @@ def main():
         try:
             connection_string = json.loads(local.stdout.readline())["connectionString"]
             settings = {"CosmosDB": connection_string, "CHANGEFEED_DATABASE": DATABASE, "CHANGEFEED_JOB_BUDGET": "unlimited"}
-            measure(executable, count, Path(folder), Endpoint(connection_string), {**os.environ, **settings})
+            measure(executable, count, Path(folder), Endpoint(connection_string), {**os.environ, **settings}, peers)
         finally:
             local.terminate()
             local.wait()
 
 
-def measure(executable, count, folder, endpoint, environment):
+def measure(executable, count, folder, endpoint, environment, peers):
     def run(*arguments):
         done = subprocess.run([executable, *arguments], env=environment, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
         assert done.returncode in (0, 3), done.stdout + done.stderr
@@ -146,6 +151,18 @@ def measure(executable, count, folder, endpoint, environment):
     report("full backup", "backup", "create", "--to", str(folder / "backup"))
     restore = report("restore of all, as a job", "restore", "run", "--all", "--before", str(before), "--yes", "--job")
     report("undo", "restore", "undo", restore["id"], "--yes")
+    start = time.monotonic()
+    run("populate", "--count", str(count))
+    row("populate", time.monotonic() - start, 0)
+    if peers:
+        for name, rows, *arguments in (
+            ("Node.js: populate, upserts in bulk", count, "populate", count),
+            ("Node.js: restore, one after the other", NAIVE_DOCUMENTS, "restore", NAIVE_DOCUMENTS, before),
+        ):
+            command = ["node", str(Path(peers) / "documents.mjs"), *map(str, arguments)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+            assert done.returncode == 0, done.stderr
+            row(name, json.loads(done.stdout)["seconds"], 0, rows)
     print(f"\nA create takes {created / count:.1f} request units, a replace {replaced / count:.1f}, with the default index policy.")
     print(f"\n{PARTITIONS} partitions, pages of 1,000 items\n\n| query | items | request units for an item |\n|---|---|---|")
     for container, query in (
