@@ -152,7 +152,7 @@ def measure(executable, count, folder, endpoint, environment, peers):
     restore = report("restore of all, as a job", "restore", "run", "--all", "--before", str(before), "--yes", "--job")
     report("undo", "restore", "undo", restore["id"], "--yes")
     start = time.monotonic()
-    run("populate", "--count", str(count))
+    run("populate", "--count", str(count), "--force")
     row("populate", time.monotonic() - start, 0)
     if peers:
         for name, rows, *arguments in (
