@@ -151,19 +151,27 @@ struct SourceParameter;
 
 impl Modify for SourceParameter {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[a-z][a-z0-9]{0,31}$")).build();
-        let parameter = ParameterBuilder::new()
-            .name(SOURCE)
-            .parameter_in(ParameterIn::Query)
-            .description(Some(
-                "The source, a container that the app captures. Required where the app has several. The status is of all sources \
-                 without it.",
-            ))
-            .schema(Some(name))
-            .build();
+        const NAME: &str = "[a-z][a-z0-9]{0,31}";
+        let parameter = |pattern: String, several: &str| {
+            let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).build();
+            let description = format!(
+                "The source, a container that the app captures. Required where the app has several.{several} The status is of all \
+                 sources without it."
+            );
+            ParameterBuilder::new()
+                .name(SOURCE)
+                .parameter_in(ParameterIn::Query)
+                .description(Some(description))
+                .schema(Some(name))
+                .build()
+        };
+        let of_one = parameter(format!("^{NAME}$"), "");
+        let several = " With several names, and commas between them, a restore is of all of them.";
+        let of_several = parameter(format!("^{NAME}(,{NAME})*$"), several);
         let described = document.paths.paths.iter_mut().filter(|(path, _)| !WITHOUT_SOURCE.contains(&path.as_str()));
-        for (_, path) in described {
-            let operations = [&mut path.get, &mut path.post, &mut path.put, &mut path.delete];
+        for (path, item) in described {
+            let parameter = if path.starts_with("/api/restores") { &of_several } else { &of_one };
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
             for operation in operations.into_iter().flatten() {
                 operation.parameters.get_or_insert_default().push(parameter.clone().into());
             }

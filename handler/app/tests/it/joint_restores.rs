@@ -138,6 +138,9 @@ async fn a_window_of_two_sources_is_planned_executed_and_undone_as_one() {
     let (_, listed) = broken.handler.get("/api/restores?source=default").await;
     assert_eq!(listed["items"], json!([]), "a record of several sources is of none of them");
 
+    let (_, plan) = broken.post(&done, "undo", json!({"dryRun": true})).await;
+    let plan = broken.finished(&plan).await;
+    assert_eq!((&plan["state"], &plan["counts"]["replace"]), (&json!("planned"), &json!(2 * DOCUMENTS)), "{plan}");
     let (status, undo) = broken.post(&done, "undo", json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{undo}");
     let undone = broken.finished(&undo).await;
@@ -145,9 +148,11 @@ async fn a_window_of_two_sources_is_planned_executed_and_undone_as_one() {
     assert_eq!(broken.states().await, states("bad"));
     let (_, again) = broken.post(&done, "undo", json!({})).await;
     assert_eq!(again["id"], undone["id"], "a restore is undone once");
+    let (_, again) = broken.post(&plan, "execute", json!({})).await;
+    assert_eq!(again["id"], undone["id"], "also by a plan");
     let (_, listed) = broken.handler.get(&format!("/api/restores?source={SOURCES}")).await;
     let ids: Vec<&Value> = listed["items"].as_array().expect("items").iter().map(|item| &item["id"]).collect();
-    assert!(ids.len() == 2 && ids.contains(&&done["id"]) && ids.contains(&&undone["id"]), "{listed}");
+    assert!(ids.len() == 3 && ids.contains(&&done["id"]) && ids.contains(&&undone["id"]), "{listed}");
     let (status, refused) = broken.post(&planned, "execute", json!({})).await;
     let message = refused["error"]["message"].as_str().unwrap_or_default();
     assert!(status == StatusCode::BAD_REQUEST && message.contains("it was undone by restore"), "{refused}");

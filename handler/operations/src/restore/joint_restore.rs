@@ -179,7 +179,8 @@ impl JointRestores {
         Ok(JointRestoreList { items, continuation })
     }
 
-    /// Starts the execution of all plans, each once: of what is or was executed, nothing is written again.
+    /// Starts the execution of all plans, each once: of what is or was executed, nothing is written again. If it is the plan of an undo, and
+    /// another undo was faster, that one is returned.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when a plan is not complete yet; [`ErrorKind::Invalid`] when one was not completed, or when the restore was
@@ -189,6 +190,12 @@ impl JointRestores {
         let refused = |kind, message: String| Err(Error::new(kind, format!("executing restore {id}"), message));
         if let Some(undo) = &record.last_undo {
             return refused(ErrorKind::Invalid, format!("it was undone by restore {undo}"));
+        }
+        if let Some(undone) = &record.undo_of
+            && let Some(undo) = self.undo_of(undone).await?
+            && undo.id != record.id
+        {
+            return Ok(undo);
         }
         for Member { source, restore } in &record.members {
             let plan = self.member(source, "executing a restore")?.record(restore).await?;
