@@ -55,7 +55,7 @@ pub use bucket::BucketLength;
 pub use capture::{Capture, CaptureOptions, CaptureReport, DeliveryError, UNKNOWN_IDENTITY, decode_delivery};
 pub use capture_filter::CaptureFilter;
 pub use capture_rules::{CaptureRules, CheckedRules, EXCLUDED};
-pub use changed_paths::{PathChange, changed_paths, path_changes};
+pub use changed_paths::{PathChange, changed_paths, path_changes, value_at};
 pub use container_status::{ContainerState, ContainerStatus};
 pub use containers::{ContainerNames, Containers, Role};
 pub use dead_letter::DeadLetter;

@@ -204,6 +204,7 @@ fn outcome(replay: &Replay) -> &'static str {
         ReplayOutcome::AlreadyStored => "already stored",
         ReplayOutcome::StillDead => "still a dead letter",
         ReplayOutcome::Erased => "erased and removed",
+        ReplayOutcome::Excluded => "excluded by the capture filter and removed",
     }
 }
 
