@@ -64,6 +64,7 @@ impl ListItem for VersionRow {
         "capturedBy",
         "exact",
         "inferred",
+        "omitted",
         "schema",
         "document",
         "previous",
