@@ -95,7 +95,7 @@ impl CheckedRules {
     }
 
     /// Whether some documents are excluded.
-    pub(crate) fn has_filter(&self) -> bool {
+    pub fn has_filter(&self) -> bool {
         self.filter.is_some()
     }
 

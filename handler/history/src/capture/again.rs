@@ -32,8 +32,8 @@ impl Context<'_> {
         let observed = image.map_or_else(|| Observed::parse(payload, self.monitored.key_paths()), Ok)?;
         let is_suspicious = |document: &Value| may_be_rewritten && fidelity::may_be_rewritten(document);
         let is_in_doubt = may_be_rewritten && identity::is_in_doubt(&observed);
-        let is_excluded =
-            (!may_be_rewritten || is_named_for_certain(&observed)) && self.rules.excludes(&name_of(&observed));
+        let is_named = || !may_be_rewritten || is_named_for_certain(&observed);
+        let is_excluded = self.rules.has_filter() && is_named() && self.rules.excludes(&name_of(&observed));
         // The host leaves no trace of a property `_lsn` of the document's own.
         let lacks_own_lsn = observed.lacks_own_lsn
             || may_be_rewritten && observed.operation == Operation::Write && self.history.may_have_own_lsn();

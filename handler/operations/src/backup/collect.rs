@@ -177,21 +177,23 @@ impl Collector<'_> {
     }
 
     pub(super) fn live_line(&self, document: Value, key_paths: &[KeyPath]) -> Result<Option<Line>, Error> {
-        let id = document["id"].as_str().unwrap_or_default().to_owned();
-        let partition_key = Key::of(&document, key_paths)?;
-        if self.rules.excludes(&DocumentName { id: id.clone(), partition_key: partition_key.clone() }) {
+        let name = || -> Result<DocumentName, Error> {
+            let id = document["id"].as_str().unwrap_or_default().to_owned();
+            Ok(DocumentName { id, partition_key: Key::of(&document, key_paths)? })
+        };
+        if self.rules.has_filter() && self.rules.excludes(&name()?) {
             return Ok(None);
         }
         if matches_all(self.filters, &document) {
-            let name = document["id"].clone();
+            let id = document["id"].clone();
             let document = BackupDocument::from_live(document)
-                .map_err(|message| Error::corrupt(format!("backing up document {name}"), message))?;
+                .map_err(|message| Error::corrupt(format!("backing up document {id}"), message))?;
             return Ok(Some(Line::Document(document)));
         }
         if self.since().is_none() {
             return Ok(None);
         }
-        Ok(Some(Line::Deletion(Deletion { id, partition_key: key_components(partition_key), deleted_ts: None })))
+        Ok(Some(Line::Deletion(deletion(name()?, None))))
     }
 
     async fn entry(&self, scanned: ScannedDocument) -> Result<Option<Entry>, Error> {

@@ -184,7 +184,8 @@ impl Restores {
         keep_existing: bool,
     ) -> PlannedItem {
         let before = live.as_ref().and_then(|live| live.document.clone());
-        let after = target.as_ref().map(|target| target.over(live.as_ref()));
+        let fields = self.message_of_fields(target.as_ref(), live.as_ref());
+        let after = target.map(|target| target.into_content_over(live.as_ref()));
         let is_same = match (&before, &after) {
             (Some(before), Some(after)) => self.is_same_content(before, after),
             (None, None) => true,
@@ -202,7 +203,7 @@ impl Restores {
             |document: Option<Value>| document.map(|document| self.showable(self.without_stamp(document))).unwrap_or_default();
         let mut shown = changes(&content(before), &content(after));
         shown.truncate(MAX_SHOWN_CHANGES);
-        let fields = self.message_of_fields(target.as_ref(), live.as_ref()).filter(|_| action.is_write());
+        let fields = fields.filter(|_| action.is_write());
         let item = PlannedItem {
             replaced_version: live.as_ref().map(|live| live.id.to_string()),
             changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },

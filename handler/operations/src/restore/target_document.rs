@@ -32,9 +32,13 @@ impl TargetDocument {
 
     /// The content with the kept fields as the live document has them.
     pub(super) fn over(&self, live: Option<&Version>) -> Value {
-        let mut content = self.content.clone();
-        keep_fields(&mut content, &self.kept, live.and_then(|live| live.document.as_ref()));
-        content
+        self.clone().into_content_over(live)
+    }
+
+    /// [`Self::over`] without a copy.
+    pub(super) fn into_content_over(mut self, live: Option<&Version>) -> Value {
+        keep_fields(&mut self.content, &self.kept, live.and_then(|live| live.document.as_ref()));
+        self.content
     }
 
     /// The same content, of which only these fields are kept.
