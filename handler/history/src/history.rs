@@ -12,9 +12,9 @@ use crate::actor::ActorFields;
 use crate::capture_rules::{CaptureRules, CheckedRules, without_omitted};
 use crate::containers::Containers;
 use crate::erasure::{Erased, ErasureOptions};
+use crate::omitted_fields::OmittedFields;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
-use crate::omitted_fields::OmittedFields;
 use crate::untracked_fields::UntrackedFields;
 use crate::version::Version;
 

@@ -93,8 +93,7 @@ mod tests {
     }
 
     fn captured(document: Value) -> Vec<Item> {
-        let version =
-            version_of(observed(document), Some(-1), &actor_fields(), true, "i", DateTime::UNIX_EPOCH);
+        let version = version_of(observed(document), Some(-1), &actor_fields(), true, "i", DateTime::UNIX_EPOCH);
         let storable = CheckedRules::default().storable(Cow::Owned(version)).expect("a version of a captured document");
         items(&storable).expect("items")
     }

@@ -78,7 +78,8 @@ mod tests {
         let unchanged = r#"{ "id": "1",  "current": {"password": "own"} }"#;
         assert_eq!(stored(unchanged), (Some(unchanged.to_owned()), 0));
         assert_eq!(stored(r#"{"password": "s3cret", "n": 1}"#), (Some(r#"{"n":1}"#.to_owned()), 1));
-        let envelope = r#"{"current":{"id":"1","password":"s3cret"},"previous":{"meta":{"token":"s3cret"}},"metadata":{}}"#;
+        let envelope =
+            r#"{"current":{"id":"1","password":"s3cret"},"previous":{"meta":{"token":"s3cret"}},"metadata":{}}"#;
         let expected = r#"{"current":{"id":"1"},"previous":{"meta":{}},"metadata":{}}"#;
         assert_eq!(stored(envelope), (Some(expected.to_owned()), 2));
         let deep = format!(r#"{{"password":"s3cret","deep":{}1{}}}"#, "[".repeat(500), "]".repeat(500));

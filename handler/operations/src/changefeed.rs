@@ -6,8 +6,8 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, SourceName};
 use changefeed_history::{
-    ActorFields, Capture, CaptureOptions, CaptureRules, ContainerNames, Containers, DeadLetters, ErasureOptions, History,
-    IndexedField, Retention, RetentionOptions, Role,
+    ActorFields, Capture, CaptureOptions, CaptureRules, ContainerNames, Containers, DeadLetters, ErasureOptions,
+    History, IndexedField, Retention, RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 

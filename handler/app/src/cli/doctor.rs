@@ -118,8 +118,18 @@ async fn checks(service: &Service) -> Vec<Check> {
     let status = Status::read(service).await;
     let mut checks = containers(&status);
     if checks.iter().any(|check| check.state == State::Problem) {
-        let others =
-            ["index", "capture rules", "permissions", "clock", "regions", "mode", "leases", "retention", "backups", "dead letters"];
+        let others = [
+            "index",
+            "capture rules",
+            "permissions",
+            "clock",
+            "regions",
+            "mode",
+            "leases",
+            "retention",
+            "backups",
+            "dead letters",
+        ];
         checks.extend(others.map(Check::not_checked));
         return checks;
     }
@@ -201,7 +211,11 @@ async fn index(service: &Service) -> Check {
 async fn capture_rules(service: &Service) -> Check {
     const NAME: &str = "capture rules";
     if let Err(error) = service.changefeed.history.rules().await {
-        return Check::problem(NAME, error.to_string(), "correct the setting of omitted fields, or of the capture filter");
+        return Check::problem(
+            NAME,
+            error.to_string(),
+            "correct the setting of omitted fields, or of the capture filter",
+        );
     }
     let rules = &service.settings().capture_rules;
     let omitted: Vec<String> = rules.omitted().fields().iter().map(ToString::to_string).collect();

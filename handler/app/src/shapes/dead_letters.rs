@@ -38,7 +38,7 @@ pub struct DeadLetterPage {
     continuation: String,
 }
 
-/// The outcome of a replay. The first two remove the dead letter.
+/// The outcome of a replay. All but `stillDead` remove the dead letter.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReplayOutcome {
@@ -46,7 +46,6 @@ pub enum ReplayOutcome {
     AlreadyStored,
     StillDead,
     Erased,
-    /// The capture filter excludes the document; it is removed from the dead letters.
     Excluded,
 }
 

@@ -52,8 +52,7 @@ async fn a_version_lists_the_omitted_fields_that_the_document_had_and_has_none_o
     let (_, difference) = handler.get(&format!("/api/history/diff?{name}&from={id}&to=live")).await;
     assert_eq!(difference["changes"], json!([]));
     let command = CommandLine::new(&world).with(OMITTED.0, OMITTED.1);
-    let (code, csv) =
-        command.text(&["history", "versions", "--id", "1", "--pk", "a", "--output", "csv"]).await;
+    let (code, csv) = command.text(&["history", "versions", "--id", "1", "--pk", "a", "--output", "csv"]).await;
     assert!(code == 0 && csv.contains("\"[\"\"/meta/token\"\",\"\"/password\"\"]\"") && !csv.contains(SECRET), "{csv}");
     let (_, status) = handler.get("/api/status").await;
     assert_eq!(status["settings"]["CHANGEFEED_OMITTED_FIELDS"], json!(["/meta/token", "/password"]));
@@ -134,16 +133,24 @@ async fn an_excluded_document_has_no_version_and_no_dead_letter_and_is_counted()
     let delete = json!({"current": {}, "metadata": {"operationType": "delete", "lsn": 1, "crts": 1.0, "id": "3", "partitionKey": {"pk": "cache"}}});
     let (status, answer) = handler.invoke(&batch_of(&[cached, captured, unusable, delete]), false).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    assert!(answer["Logs"][0].as_str().is_some_and(|log| log.contains("0 dead letters") && log.contains("3 excluded")), "{answer}");
+    assert!(
+        answer["Logs"][0].as_str().is_some_and(|log| log.contains("0 dead letters") && log.contains("3 excluded")),
+        "{answer}"
+    );
     assert_eq!(world.only_version().await["pk"], "a");
     assert_eq!(world.dead_letters().await, Vec::<Value>::new());
     let (_, status) = handler.get("/api/status").await;
-    assert_eq!((&status["sinceStart"]["excluded"], &status["sinceStart"]["versions"]), (&json!(3), &json!(1)), "{status}");
+    assert_eq!(
+        (&status["sinceStart"]["excluded"], &status["sinceStart"]["versions"]),
+        (&json!(3), &json!(1)),
+        "{status}"
+    );
     assert_eq!(status["settings"]["CHANGEFEED_CAPTURE_FILTER"], filter.1);
     let (_, metrics) = handler.get("/api/metrics").await;
     assert!(metrics.as_str().is_some_and(|text| text.contains("changefeed_excluded_changes_total 3")), "{metrics}");
 
-    let restore = |id: &str, request: Value| json!({"id": id, "partitionKey": ["cache"], "asOf": request, "dryRun": true});
+    let restore =
+        |id: &str, request: Value| json!({"id": id, "partitionKey": ["cache"], "asOf": request, "dryRun": true});
     for id in ["1", "nothing"] {
         let (_, plan) = handler.post("/api/restores", &restore(id, json!(1))).await;
         assert_eq!(plan["items"][0]["action"], "unknown", "{plan}");
@@ -221,7 +228,10 @@ async fn rules_that_do_not_fit_are_refused_at_start() {
             ("_ts", "field _ts cannot be omitted"),
             ("ttl", "field ttl cannot be omitted"),
             ("restore_id", "field restore_id cannot be omitted: a restore sets it"),
-            ("tenant", "field tenant cannot be omitted, because tenant.id is in it: it belongs to the partition key, /tenant/id"),
+            (
+                "tenant",
+                "field tenant cannot be omitted, because tenant.id is in it: it belongs to the partition key, /tenant/id",
+            ),
             ("/lines/0", "omit the whole array"),
         ] {
             let printed = refused(command, "CHANGEFEED_OMITTED_FIELDS", fields).await;
@@ -276,7 +286,11 @@ async fn each_source_has_its_own_rules() {
     .await;
     let orders = versions("orders-changes").await;
     for version in &orders {
-        assert_eq!((&version["omitted"], &version["document"]["password"]), (&json!(["/card"]), &json!("p")), "{version}");
+        assert_eq!(
+            (&version["omitted"], &version["document"]["password"]),
+            (&json!(["/card"]), &json!("p")),
+            "{version}"
+        );
         assert_eq!(version["document"].get("card"), None);
     }
     let [user] = &versions("users-changes").await[..] else { panic!("one version") };

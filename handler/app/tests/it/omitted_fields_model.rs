@@ -72,7 +72,11 @@ impl Scenario {
             }
             _ => self.restore(context).await,
         }
-        let live: BTreeMap<String, Value> = self.world.query("events", "SELECT * FROM c").await.into_iter()
+        let live: BTreeMap<String, Value> = self
+            .world
+            .query("events", "SELECT * FROM c")
+            .await
+            .into_iter()
             .map(|document| (document["id"].as_str().expect("an id").to_owned(), body_of(document)))
             .collect();
         assert_eq!(live, self.live, "{context}, without {:?}", self.omitted);

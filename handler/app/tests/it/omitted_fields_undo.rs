@@ -88,7 +88,9 @@ async fn a_job_restores_and_undoes_many_documents_with_their_live_secrets() {
     let second = capture_as_one_state(&changefeed, &stored).await;
     for n in 0..25 {
         match n % 5 {
-            4 => drop(world.container("events").await.delete_item("a", &format!("{n:02}"), None).await.expect("delete")),
+            4 => {
+                drop(world.container("events").await.delete_item("a", &format!("{n:02}"), None).await.expect("delete"))
+            }
             3 => drop(world.put("a", document(n, 1, 100 + n)).await),
             _ => drop(world.put("a", document(n, 2, 100 + n)).await),
         }

@@ -54,7 +54,8 @@ impl History {
             LIVE => self.live(document).await?.map(|live| self.as_recorded(live)),
             _ => Some(self.version(document, name).await?),
         };
-        let state = |version: Version| State { document: version.document.unwrap_or_default(), omitted: version.omitted };
+        let state =
+            |version: Version| State { document: version.document.unwrap_or_default(), omitted: version.omitted };
         Ok(version.map(state).unwrap_or_default())
     }
 }

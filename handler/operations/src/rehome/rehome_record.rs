@@ -83,12 +83,8 @@ impl RehomeCounts {
     /// Names the problem if not every record that was found was stored, or left out for a reason that is counted. The versions of an
     /// erased document are not counted one by one.
     pub(super) fn account(&mut self) {
-        let settled = self.versions
-            + self.already_stored
-            + self.duplicates
-            + self.without_key
-            + self.excluded
-            + self.unreadable;
+        let settled =
+            self.versions + self.already_stored + self.duplicates + self.without_key + self.excluded + self.unreadable;
         let left = (self.records + self.ended).saturating_sub(settled);
         if left > 0 && self.erased == 0 {
             self.missing += left;

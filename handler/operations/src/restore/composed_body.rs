@@ -48,7 +48,8 @@ impl DocumentWriter<'_> {
         let live = self.live(name).await?;
         let is_seen = live.as_ref().and_then(|live| live.etag.as_ref()) == item.live_etag.as_ref();
         let now = self.content(&source, live.as_ref());
-        let is_as_planned = |content: &TargetDocument| is_seen && self.is_planned(item, &source, content, live.as_ref());
+        let is_as_planned =
+            |content: &TargetDocument| is_seen && self.is_planned(item, &source, content, live.as_ref());
         if let Some(content) = now.as_ref().filter(|content| is_as_planned(content)) {
             return Ok(content.clone());
         }
@@ -103,12 +104,16 @@ impl DocumentWriter<'_> {
     }
 
     /// Whether the content is that of the plan. A stored document and the live one give always the same.
-    fn is_planned(&self, item: &PlannedItem, source: &Source, content: &TargetDocument, live: Option<&Version>) -> bool {
+    fn is_planned(
+        &self,
+        item: &PlannedItem,
+        source: &Source,
+        content: &TargetDocument,
+        live: Option<&Version>,
+    ) -> bool {
         match source {
             Source::Document(_) => true,
-            Source::Window(_) => {
-                item.body_digest.as_ref() == Some(&self.restores.content_digest(&content.over(live)))
-            }
+            Source::Window(_) => item.body_digest.as_ref() == Some(&self.restores.content_digest(&content.over(live))),
         }
     }
 }

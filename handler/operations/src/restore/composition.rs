@@ -52,7 +52,9 @@ impl RestoredFields {
 
     /// The target with those of its kept fields that are restored, and with no field that is never stored.
     pub(super) fn part_of(&self, target: &TargetDocument, never_stored: &OmittedFields) -> TargetDocument {
-        target.with_content(never_stored.without(target.content.clone())).keeping(|field| self.selection.concerns(field))
+        target
+            .with_content(never_stored.without(target.content.clone()))
+            .keeping(|field| self.selection.concerns(field))
     }
 
     /// Whether the request names the fields that are restored, not the others.

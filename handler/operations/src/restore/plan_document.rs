@@ -199,8 +199,9 @@ impl Restores {
             (Some(_), None) => Action::Delete,
         };
         let time_to_live = after.as_ref().and_then(own_ttl).filter(|ttl| *ttl > 0);
-        let content =
-            |document: Option<Value>| document.map(|document| self.showable(self.without_stamp(document))).unwrap_or_default();
+        let content = |document: Option<Value>| {
+            document.map(|document| self.showable(self.without_stamp(document))).unwrap_or_default()
+        };
         let mut shown = changes(&content(before), &content(after));
         shown.truncate(MAX_SHOWN_CHANGES);
         let fields = fields.filter(|_| action.is_write());

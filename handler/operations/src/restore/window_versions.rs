@@ -1,7 +1,9 @@
 //! The versions of one document around a time window, and what undoing the window makes of the document.
 
 use changefeed_cosmos::{DocumentName, Error, FieldPath};
-use changefeed_history::{Base, DocumentWindow, FieldSelection, History, UndoAction, Version, WindowVersion, outermost};
+use changefeed_history::{
+    Base, DocumentWindow, FieldSelection, History, UndoAction, Version, WindowVersion, outermost,
+};
 use serde_json::Value;
 
 use super::window_undo::WindowUndo;

@@ -313,7 +313,11 @@ impl DocumentWriter<'_> {
         }
         if self.restores.history.rules().await?.excludes(name) {
             let action = format!("saving the live version of document {}", printable(&name.id));
-            return if self.force { Ok(live.id.clone()) } else { Err(Error::new(ErrorKind::Conflict, action, EXCLUDED)) };
+            return if self.force {
+                Ok(live.id.clone())
+            } else {
+                Err(Error::new(ErrorKind::Conflict, action, EXCLUDED))
+            };
         }
         let is_missing = self.together.is_some_and(|read| read.is_missing(name, live));
         self.restores.history.ensure_stored_exactly(name, live, is_missing, self.deadline).await

@@ -1,7 +1,9 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
-use changefeed_history::{CheckedRules, DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
+use changefeed_history::{
+    CheckedRules, DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields,
+};
 use changefeed_jobs::{Found, PagedQuery};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -119,7 +119,9 @@ fn print_letter(letter: &DeadLetter) -> Result<()> {
         print_line(&format!("Replayed {} times without success, last at {last}", letter.attempts))?;
     }
     if letter.without_payload {
-        return print_line("The payload is not stored: it could not be read, and may have fields that are never stored.");
+        return print_line(
+            "The payload is not stored: it could not be read, and may have fields that are never stored.",
+        );
     }
     print_line(letter.payload.as_deref().unwrap_or_default())
 }
