@@ -214,6 +214,7 @@ async fn a_repair_stores_the_live_document_without_the_fields() {
 #[tokio::test]
 async fn rules_that_do_not_fit_are_refused_at_start() {
     let world = World::with_keys(&["/tenant/id"], &["/pk", "/sourceId"]).await;
+    world.create("leases", &["/id"]).await;
     let connection = world.endpoint.connection_string();
     let refused = async |command: &str, name: &str, value: &str| {
         let mut serve = executable();

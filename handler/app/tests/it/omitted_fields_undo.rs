@@ -104,7 +104,10 @@ async fn a_job_restores_and_undoes_many_documents_with_their_live_secrets() {
         let message = item.message.as_deref().unwrap_or_default();
         match item.action {
             Action::Replace => assert_eq!(message, "field password is not in the history: the live value is kept"),
-            Action::Create => assert_eq!(message, "field password is not in the history: it is restored without it"),
+            Action::Create => {
+                let without = "; field password is not in the history: it is restored without it";
+                assert!(message.ends_with(without), "{message}");
+            }
             _ => assert_eq!((item.action, message), (Action::Unchanged, "")),
         }
     }

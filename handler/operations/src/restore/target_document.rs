@@ -72,7 +72,7 @@ struct Report {
 }
 
 impl Report {
-    /// What a person is told, in the order of importance; `None` if there is nothing to tell.
+    /// What a message says; `None` if there is nothing to say.
     fn message(&self) -> Option<String> {
         let kept = sentence(&self.kept, "the live value is kept", "the live values are kept");
         let without = sentence(&self.without, "it is restored without it", "it is restored without them");
