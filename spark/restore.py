@@ -29,6 +29,7 @@ parser.add_argument("--delete-created-after", action="store_true", help="delete 
 parser.add_argument("--reason", help="reason, for the record")
 parser.add_argument("--requested-by", metavar="NAME", help="who requests it, for the record")
 options = parser.parse_args(arguments)
+settings.check_everything_is_stored()
 
 # %%
 spark = SparkSession.builder.appName("changefeed restore").getOrCreate()

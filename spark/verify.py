@@ -22,6 +22,7 @@ parser.add_argument("--grace-seconds", type=int, default=60, metavar="SECONDS", 
 parser.add_argument("--bodies", action="store_true", help="also compare the documents with their versions")
 parser.add_argument("--since", metavar="TIME", type=common.second, help="only what was written from this time on; not: unreported deletes")
 options = parser.parse_args(arguments)
+settings.check_everything_is_stored()
 
 # %%
 spark = SparkSession.builder.appName("changefeed verify").getOrCreate()

@@ -4,7 +4,7 @@ import json
 import random
 import unittest
 
-from changefeed_spark import connector, names, versions
+from changefeed_spark import connector, names, settings, versions
 from changefeed_spark.difference import changes
 from changefeed_spark.large_values import MAX_RECORD_BYTES, reassemble, split_large_record
 
@@ -63,6 +63,17 @@ class Records(unittest.TestCase):
         self.assertEqual([expires(3, -1), expires(3.0, -1), expires(None, 10)], [103, 103, 110])
         for ttl, default in ((-1, 10), (None, -1), (3, None), (True, -1), (1.5, -1), ("3", -1)):
             self.assertIsNone(expires(ttl, default))
+
+    def test_a_version_without_omitted_fields_is_refused(self):
+        versions.refuse_omitted([])
+        with self.assertRaisesRegex(ValueError, "version 1-e was stored without /meta/token, /password .* use changefeed restore"):
+            versions.refuse_omitted([{"id": "1-e", "omitted": ["/meta/token", "/password"]}])
+
+    def test_settings_of_what_is_never_stored_are_refused(self):
+        settings.check_everything_is_stored({"CHANGEFEED_OMITTED_FIELDS": "", "CHANGEFEED_DATABASE": "dev"})
+        for name in ("CHANGEFEED_OMITTED_FIELDS", "CHANGEFEED_CAPTURE_FILTER"):
+            with self.assertRaisesRegex(ValueError, f"{name} is set: the jobs in Spark do not support it"):
+                settings.check_everything_is_stored({name: "password"})
 
     def test_changed_added_and_removed_fields_are_found(self):
         before = {"a": 1, "b": {"c": [1, 2]}, "gone": None, "list": [1], "x/~": 1}

@@ -9,7 +9,7 @@ from functools import reduce
 
 from pyspark.sql import DataFrame
 
-from . import frames
+from . import frames, versions
 from .erased import ITEMS, ErasedSet
 
 # More documents than this are looked up by reading the container again.
@@ -53,6 +53,14 @@ def versions_where(containers, condition=None, bodies=None):
     parts = containers.read("changes", frames.parts_query())
     found.append(frames.stored_versions(containers.read("changes", f"SELECT * FROM c WHERE {large}"), parts))
     return reduce(DataFrame.unionByName, found)
+
+
+def check_nothing_omitted(containers):
+    """Refuses a history with versions that lack fields, because these are never stored: a job would remove them from live documents.
+
+    Raises ValueError with such a version."""
+    query = f"{frames.select(['omitted'])} FROM c WHERE IS_DEFINED(c.omitted)"
+    versions.refuse_omitted(json.loads(row[frames.RAW]) for row in containers.read("changes", query).limit(1).collect())
 
 
 def check_key(live, found, paths):

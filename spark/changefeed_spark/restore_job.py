@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from . import as_of, frames, job_records, names, plan, versions
-from .reading import check_key, erased_documents, items_of_jobs, stored, versions_where
+from .reading import check_key, check_nothing_omitted, erased_documents, items_of_jobs, stored, versions_where
 from .verify import not_erased
 
 _ATTEMPTS = 10
@@ -41,7 +41,8 @@ class Restore:
 
     def plan(self, before, *, where=None, changed=None, documents=None, delete_created_after=False, requested_by=None, reason=None):
         """Plans to restore documents to their state before a second since 1970, and stores the plan in the folder. Returns the plan and the number of
-        documents by action. `plan.selected` explains the selection."""
+        documents by action. Raises ValueError for a history that omits fields of documents. `plan.selected` explains the selection."""
+        check_nothing_omitted(self.containers)
         now = self._now()
         restore_id, started_at = job_records.new_id(now), job_records.timestamp(now)
         last_change = int(before) - 1
@@ -70,6 +71,7 @@ class Restore:
         head = json.loads(self.spark.read.text(f"{self.folder}/head").collect()[0][0])
         record = head["record"]
         stamp = plan.Stamp(record["id"], head["second"], self.id_field, self.at_field)
+        check_nothing_omitted(self.containers)
         planned = plan.without_erased(self.spark.read.parquet(f"{self.folder}/plan"), erased_documents(self.containers))
         pages = job_records.pages(_listed(planned), record["id"], "planned", sum(head["counts"].values()))
         self._append("jobs", [record])

@@ -57,6 +57,15 @@ def actor_fields(environment=os.environ):
     return [field.split(".") for field in fields]
 
 
+def check_everything_is_stored(environment=os.environ):
+    """Refuses a source of which not everything is stored: these jobs would save omitted fields, remove them, or find excluded documents missing.
+
+    Raises ValueError with the setting."""
+    for name in ("CHANGEFEED_OMITTED_FIELDS", "CHANGEFEED_CAPTURE_FILTER"):
+        if _value(environment, name, "-") != "-":
+            raise ValueError(f"{name} is set: the jobs in Spark do not support it; use changefeed restore and changefeed verify")
+
+
 def stamp_fields(environment=os.environ):
     """The fields that a restore gives the documents that it writes."""
     fields = {"id_field": ("CHANGEFEED_RESTORE_ID_FIELD", "restore_id"), "at_field": ("CHANGEFEED_RESTORED_AT_FIELD", "restored_at")}

@@ -6,7 +6,7 @@ import time
 from pyspark.sql import functions as F
 
 from . import frames, names, verify
-from .reading import about, check_key, erased_documents, stored, versions_where
+from .reading import about, check_key, check_nothing_omitted, erased_documents, stored, versions_where
 
 
 def run(containers, folder, key_paths, *, grace=60, default_ttl=None, with_bodies=False, since=None, clock=time.time, sleep=time.sleep):
@@ -16,6 +16,8 @@ def run(containers, folder, key_paths, *, grace=60, default_ttl=None, with_bodie
     time to live of the monitored container, None where it is off. `with_bodies`: compares the documents too. `since`: only documents and versions
     that were written from this second on, which the change feed lists; unreported deletes are then not looked for."""
     paths = [names.parse_key_path(path) for path in key_paths]
+    if with_bodies:
+        check_nothing_omitted(containers)
     erased = erased_documents(containers)
     live, found = _first_look(containers, folder, paths, with_bodies, since)
     read_until = clock()

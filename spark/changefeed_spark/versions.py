@@ -26,6 +26,16 @@ def plain_id(version_id):
     return version_id[: -len(EXACT)] if version_id.endswith(EXACT) else version_id
 
 
+def refuse_omitted(records):
+    """Raises ValueError for the first of the records, if there is one."""
+    for record in records:
+        fields = ", ".join(record["omitted"])
+        raise ValueError(
+            f"version {record['id']} was stored without {fields} (CHANGEFEED_OMITTED_FIELDS): the jobs in Spark do not support it, because they "
+            "would not keep the live values; use changefeed restore and changefeed verify"
+        )
+
+
 def own_ttl(document):
     """The time to live that a document has of its own in seconds, -1 for never; None if it has none."""
     ttl = document.get("ttl") if isinstance(document, dict) else None

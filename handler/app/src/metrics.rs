@@ -71,6 +71,7 @@ pub struct Metrics {
     already_stored: Counters,
     dead_lettered: Counters,
     erased: Counters,
+    excluded: Counters,
     request_units: Family<Labels, Counter<f64, AtomicU64>>,
     lease_errors: Family<Labels, Counter>,
     leases_held: Gauges,
@@ -90,6 +91,7 @@ pub struct Counts {
     failed_batches: u64,
     versions: u64,
     dead_letters: u64,
+    excluded: u64,
 }
 
 impl Metrics {
@@ -104,6 +106,7 @@ impl Metrics {
             already_stored: Family::default(),
             dead_lettered: Family::default(),
             erased: Family::default(),
+            excluded: Family::default(),
             request_units: Family::default(),
             lease_errors: Family::default(),
             leases_held: Family::default(),
@@ -132,6 +135,11 @@ impl Metrics {
             "erased_changes",
             "Changes of erased documents, which are not stored",
             metrics.erased.clone(),
+        );
+        registry.register(
+            "excluded_changes",
+            "Changes of documents that the capture filter excludes, which are not stored",
+            metrics.excluded.clone(),
         );
         registry.register("request_units", "Request units used to capture versions", metrics.request_units.clone());
         registry.register("lease_errors", "Failures that delayed a lease", metrics.lease_errors.clone());
@@ -240,7 +248,7 @@ impl SourceMetrics {
         for counters in [&metrics.batches, &metrics.failed_batches, &metrics.stored, &metrics.already_stored] {
             of_source.of(counters);
         }
-        for counters in [&metrics.dead_lettered, &metrics.erased] {
+        for counters in [&metrics.dead_lettered, &metrics.erased, &metrics.excluded] {
             of_source.of(counters);
         }
         drop(metrics.request_units.get_or_create(&of_source.labels));
@@ -262,6 +270,7 @@ impl SourceMetrics {
         self.of(&self.metrics.already_stored).inc_by(report.already_stored);
         self.of(&self.metrics.dead_lettered).inc_by(report.dead_lettered);
         self.of(&self.metrics.erased).inc_by(report.erased);
+        self.of(&self.metrics.excluded).inc_by(report.excluded);
         self.metrics.request_units.get_or_create(&self.labels).inc_by(report.request_charge);
     }
 
@@ -272,6 +281,7 @@ impl SourceMetrics {
             failed_batches: self.of(&self.metrics.failed_batches).get(),
             versions: self.of(&self.metrics.stored).get(),
             dead_letters: self.of(&self.metrics.dead_lettered).get(),
+            excluded: self.of(&self.metrics.excluded).get(),
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use changefeed_cosmos::{Account, Error, SourceName};
+use changefeed_cosmos::{Account, Error, ErrorKind, SourceName};
 use changefeed_jobs::JobToRun;
 use changefeed_operations::JointRestores;
 use futures::FutureExt;
@@ -18,6 +18,9 @@ use crate::config::{Settings, connect};
 use crate::jobs::{host, run_jobs};
 use crate::metrics::Metrics;
 use crate::service::Service;
+
+/// How long a start waits for the definitions of containers.
+const CHECK_TIME: Duration = Duration::from_secs(10);
 
 /// The sources in the order in which the settings name them: at least one.
 #[derive(Clone)]
@@ -73,6 +76,28 @@ impl Sources {
     /// As [`JointRestores::new`].
     pub fn joint_restores(&self) -> Result<JointRestores, Error> {
         JointRestores::new(self.all().map(|service| service.changefeed.restores.clone()))
+    }
+
+    /// Checks that what is never stored fits the partition key of each source. A source that cannot be read now is checked again when its
+    /// documents are captured.
+    ///
+    /// # Errors
+    /// Names the source, and what is wrong with its settings.
+    pub async fn check_capture_rules(&self) -> Result<()> {
+        let checks = self.all().map(async |service| {
+            let checked = tokio::time::timeout(CHECK_TIME, service.changefeed.history.rules()).await;
+            (service.source(), checked)
+        });
+        for (source, checked) in join_all(checks).await {
+            match checked {
+                Ok(Err(error)) if error.kind() == ErrorKind::Invalid => {
+                    return Err(anyhow::anyhow!("source {source}: {error}"));
+                }
+                Ok(Err(error)) => log::warn!("source {source}: could not check what is never stored: {error}"),
+                Ok(Ok(_)) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// What this process has captured.

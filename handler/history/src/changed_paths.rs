@@ -61,7 +61,7 @@ pub(crate) fn path_changes_at<'v>(
 }
 
 /// The value at a path that leads through objects only; `None` if the document has none.
-pub(crate) fn value_at<'v>(document: &'v Value, path: &FieldPath) -> Option<&'v Value> {
+pub fn value_at<'v>(document: &'v Value, path: &FieldPath) -> Option<&'v Value> {
     path.segments().iter().try_fold(document, |value, name| value.as_object()?.get(name))
 }
 

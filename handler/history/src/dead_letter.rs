@@ -1,12 +1,14 @@
 //! The record of a document that can never be stored as a version. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Error, Item, SourceName, split_large_record, timestamp};
+use changefeed_cosmos::{Error, FieldPath, Item, SourceName, split_large_record, timestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use sha2::{Digest, Sha256};
 
 use crate::observed::{Batch, Unusable};
+use crate::omitted_fields::outermost;
+use crate::storable_payload::StorablePayload;
 use crate::version::SCHEMA;
 
 /// A payload, and why it could not be stored as a version.
@@ -36,15 +38,21 @@ pub struct DeadLetter {
     /// When the last replay failed, RFC 3339 in UTC with milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempted_at: Option<String>,
+    /// The fields that the payload had when it was delivered and that are never stored.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub omitted: Vec<FieldPath>,
+    /// Whether the payload is not stored: it could not be read, so that fields that are never stored could not be removed.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub without_payload: bool,
     /// The format of the record.
     pub schema: u32,
-    /// The JSON text as it was delivered; absent in lists.
+    /// The JSON text as it was delivered, without the fields that are never stored; absent in lists.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub payload: Option<String>,
 }
 
 /// The fields of a dead letter in a list.
-pub(crate) const LISTED_FIELDS: [&str; 10] = [
+pub(crate) const LISTED_FIELDS: [&str; 12] = [
     "id",
     "reason",
     "message",
@@ -54,6 +62,8 @@ pub(crate) const LISTED_FIELDS: [&str; 10] = [
     "rewrittenByHost",
     "attempts",
     "attemptedAt",
+    "omitted",
+    "withoutPayload",
     "schema",
 ];
 
@@ -73,13 +83,13 @@ fn through_host() -> bool {
 impl DeadLetter {
     pub(crate) fn new(
         source: &SourceName,
-        payload: &str,
+        payload: &StorablePayload<'_>,
         unusable: &Unusable,
         batch: &Batch,
         now: DateTime<Utc>,
     ) -> Self {
         Self {
-            id: id_of(source, payload),
+            id: id_of(source, payload.identity()),
             reason: unusable.code.to_owned(),
             message: unusable.message.clone(),
             function: batch.function.clone(),
@@ -88,17 +98,22 @@ impl DeadLetter {
             rewritten_by_host: batch.rewritten_by_host,
             attempts: 0,
             attempted_at: None,
+            omitted: payload.omitted().to_vec(),
+            without_payload: payload.text().is_none(),
             schema: SCHEMA,
-            payload: Some(payload.to_owned()),
+            payload: payload.text().map(str::to_owned),
         }
     }
 
-    /// The same dead letter in another source.
-    pub(crate) fn in_source(mut self, source: &SourceName) -> Self {
-        if let Some(payload) = &self.payload {
-            self.id = id_of(source, payload);
+    /// The same dead letter in another source, with what of its payload may be stored there.
+    pub(crate) fn in_source(self, source: &SourceName, payload: &StorablePayload<'_>) -> Self {
+        Self {
+            id: id_of(source, payload.identity()),
+            omitted: outermost([&self.omitted, payload.omitted()].concat()),
+            without_payload: payload.text().is_none(),
+            payload: payload.text().map(str::to_owned),
+            ..self
         }
-        self
     }
 
     pub(crate) fn items(&self) -> Result<Vec<Item>, Error> {
@@ -126,7 +141,7 @@ mod tests {
         fn a_dead_letter_is_read_back_as_it_was_written(payload in any::<String>(), message in any::<String>(), host in any::<bool>()) {
             let batch = Batch { function: "f".into(), invocation_id: "i".into(), rewritten_by_host: host };
             let source = SourceName::default();
-            let letter = DeadLetter::new(&source, &payload, &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
+            let letter = DeadLetter::new(&source, &StorablePayload::of(&payload, &Default::default()), &Unusable { code: "no-id", message }, &batch, DateTime::UNIX_EPOCH);
             let items = letter.items().expect("items");
             prop_assert_eq!(serde_json::from_str::<DeadLetter>(items[0].text()).expect("letter"), letter);
         }

@@ -1,5 +1,6 @@
 //! The history of a monitored container.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,11 +9,14 @@ use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_
 use serde_json::Value;
 
 use crate::actor::ActorFields;
+use crate::capture_rules::{CaptureRules, CheckedRules, without_omitted};
 use crate::containers::Containers;
 use crate::erasure::{Erased, ErasureOptions};
+use crate::omitted_fields::OmittedFields;
 use crate::retention_record::Horizon;
 use crate::service_clock::ServiceClock;
 use crate::untracked_fields::UntrackedFields;
+use crate::version::Version;
 
 /// The versions of a monitored container's documents, and the documents themselves. Clones share the containers.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub struct History {
     clock: ServiceClock,
     erased: Erased,
     actor_fields: ActorFields,
+    rules: Arc<CaptureRules>,
     /// The fields of the stamp that restores set.
     stamp_fields: Arc<[String]>,
     /// Whether a stored document was read that has a property `_lsn` of its own.
@@ -37,6 +42,7 @@ impl History {
             changes: containers.changes.clone(),
             horizon: Horizon::new(containers.jobs.clone()),
             stamp_fields: Arc::default(),
+            rules: Arc::default(),
             own_lsn_seen: Arc::default(),
             clock: ServiceClock::new(containers.jobs.clone()),
             erased: Erased::new(containers.jobs.clone(), erasure),
@@ -47,6 +53,11 @@ impl History {
     /// The same history, of documents in which restores set these fields.
     pub fn with_stamp_fields(self, fields: impl IntoIterator<Item = String>) -> Self {
         Self { stamp_fields: fields.into_iter().collect(), ..self }
+    }
+
+    /// The same history, in which these documents and fields are never stored.
+    pub fn with_capture_rules(self, rules: CaptureRules) -> Self {
+        Self { rules: Arc::new(rules), ..self }
     }
 
     /// The same history. Its requests are counted by this meter.
@@ -60,6 +71,7 @@ impl History {
             clock: self.clock.clone(),
             erased: self.erased.clone(),
             actor_fields: self.actor_fields.clone(),
+            rules: Arc::clone(&self.rules),
         }
     }
 
@@ -86,6 +98,28 @@ impl History {
     /// The fields of documents that name the actor of a version.
     pub fn actor_fields(&self) -> &ActorFields {
         &self.actor_fields
+    }
+
+    /// What is never stored of the documents of the monitored container.
+    ///
+    /// # Errors
+    /// [`Invalid`](changefeed_cosmos::ErrorKind::Invalid) when the rules do not fit the partition key of the container, and when its
+    /// definition cannot be read.
+    pub async fn rules(&self) -> Result<CheckedRules, Error> {
+        if self.rules.is_empty() {
+            return Ok(CheckedRules::default());
+        }
+        self.rules.checked(self.monitored.open().await?.key_paths())
+    }
+
+    /// The fields that are never stored.
+    pub fn omitted_fields(&self) -> &OmittedFields {
+        self.rules.omitted()
+    }
+
+    /// A version as the history has it, or will have it: without the omitted fields.
+    pub fn as_recorded(&self, version: Version) -> Version {
+        without_omitted(self.rules.omitted(), Cow::Owned(version)).into_owned()
     }
 
     /// Records that versions from before a second since 1970 may be missing. The horizon never moves back.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::actor::ActorFields;
+use crate::capture_rules::StorableVersion;
 use crate::observed::Observed;
 use crate::version::{SCHEMA, Version, pk_of};
 use crate::version_id::VersionId;
@@ -46,6 +47,7 @@ pub(crate) fn version_of(
         captured_by: captured_by.to_owned(),
         exact,
         inferred: false,
+        omitted: Vec::new(),
         schema: SCHEMA,
         document: observed.document.map(without_system_properties),
         previous: observed.previous.map(without_system_properties),
@@ -56,7 +58,8 @@ pub(crate) fn version_of(
 ///
 /// # Errors
 /// [`Internal`](changefeed_cosmos::ErrorKind::Internal) when the version is not JSON.
-pub(crate) fn items(version: &Version) -> Result<Vec<Item>, Error> {
+pub(crate) fn items(version: &StorableVersion<'_>) -> Result<Vec<Item>, Error> {
+    let version = version.version();
     let mut owner = Map::from_iter([("sourceId".to_owned(), json!(version.source_id))]);
     owner.extend(version.pk.clone().map(|pk| ("pk".to_owned(), pk)));
     split_large_record(version, &version.id, &LARGE_FIELDS, &owner)
@@ -75,7 +78,10 @@ pub(crate) async fn read_version(changes: &Container, record: Value) -> Result<V
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
+    use crate::capture_rules::CheckedRules;
     use changefeed_cosmos::KeyPath;
 
     fn observed(document: Value) -> Observed {
@@ -87,8 +93,9 @@ mod tests {
     }
 
     fn captured(document: Value) -> Vec<Item> {
-        items(&version_of(observed(document), Some(-1), &actor_fields(), true, "i", DateTime::UNIX_EPOCH))
-            .expect("items")
+        let version = version_of(observed(document), Some(-1), &actor_fields(), true, "i", DateTime::UNIX_EPOCH);
+        let storable = CheckedRules::default().storable(Cow::Owned(version)).expect("a version of a captured document");
+        items(&storable).expect("items")
     }
 
     #[test]

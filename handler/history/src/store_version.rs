@@ -1,9 +1,11 @@
 //! Stores versions. They are created and never replaced.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Item, printable};
 
+use crate::capture_rules::EXCLUDED;
 use crate::erasure::ERASED;
 use crate::history::History;
 use crate::record::items;
@@ -15,19 +17,23 @@ impl History {
     /// that can be read is complete.
     ///
     /// # Errors
-    /// [`Conflict`](ErrorKind::Conflict) when the document is erased, and when it cannot be stored before the deadline.
+    /// [`Conflict`](ErrorKind::Conflict) when the document is erased or excluded by the capture filter, and when it cannot be stored before the deadline.
     pub async fn store_version(&self, version: &Version, deadline: Instant) -> Result<Option<f64>, Error> {
         let document = DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
         if Box::pin(self.erased().current(deadline)).await?.contains(&document) {
             let action = format!("storing a version of document {}", printable(&document.id));
             return Err(Error::new(ErrorKind::Conflict, action, ERASED));
         }
+        let Some(storable) = self.rules().await?.storable(Cow::Borrowed(version)) else {
+            let action = format!("storing a version of document {}", printable(&document.id));
+            return Err(Error::new(ErrorKind::Conflict, action, EXCLUDED));
+        };
         let changes = self.changes.open().await?;
-        create_record(&changes, &items(version)?, deadline).await
+        create_record(&changes, &items(&storable)?, deadline).await
     }
 
     /// Stores versions. The results are in their order: the charge, or `None` if it is stored already. The caller leaves out those of erased
-    /// documents.
+    /// and of excluded documents.
     ///
     /// # Errors
     /// When a version is not JSON, and when the container cannot be opened. A result is an error when the version cannot be stored before
@@ -38,10 +44,12 @@ impl History {
         concurrency: usize,
         deadline: Instant,
     ) -> Result<Vec<Result<Option<f64>, Error>>, Error> {
-        let changes = self.changes.open().await?;
+        let (changes, rules) = (self.changes.open().await?, self.rules().await?);
         let (mut together, mut in_parts) = (Vec::new(), Vec::new());
         for (index, version) in versions.iter().enumerate() {
-            let mut items = items(version)?;
+            let storable = rules.storable(Cow::Borrowed(version));
+            let storable = storable.ok_or_else(|| Error::new(ErrorKind::Conflict, "storing versions", EXCLUDED))?;
+            let mut items = items(&storable)?;
             match items.len() {
                 1 => together.append(&mut items),
                 _ => in_parts.push((index, items)),

@@ -3,6 +3,8 @@
 //! The service's system properties and the stamp of a restore change with every write and say nothing about the document. Its `id` and
 //! its partition key cannot change.
 
+use std::borrow::Cow;
+
 use changefeed_cosmos::{FieldPath, KeyPath, SYSTEM_PROPERTIES};
 
 /// The property that identifies a document within its partition.
@@ -13,17 +15,28 @@ const ID: &str = "id";
 pub struct UntrackedFields {
     stamp: Vec<String>,
     key_paths: Vec<KeyPath>,
+    /// Fields that one of the compared documents lacks because they are never stored.
+    omitted: Vec<FieldPath>,
 }
 
 impl UntrackedFields {
     /// The untracked fields of a container's documents: those of the stamp that restores set, and the container's partition key.
     pub fn new<S: Into<String>>(stamp: impl IntoIterator<Item = S>, key_paths: &[KeyPath]) -> Self {
-        Self { stamp: stamp.into_iter().map(Into::into).collect(), key_paths: key_paths.to_vec() }
+        Self { stamp: stamp.into_iter().map(Into::into).collect(), key_paths: key_paths.to_vec(), omitted: Vec::new() }
+    }
+
+    /// The same fields, and those that one of these versions lacks because they are never stored: nothing is known of a change of them.
+    pub fn and_omitted_of<'v>(&self, versions: impl IntoIterator<Item = &'v [FieldPath]>) -> Cow<'_, Self> {
+        let omitted: Vec<FieldPath> = versions.into_iter().flatten().cloned().collect();
+        if omitted.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { omitted, ..self.clone() })
     }
 
     /// Whether the field with these names is untracked.
     pub fn contains<S: AsRef<str>>(&self, names: &[S]) -> bool {
-        self.is_of_writes(names) || self.is_identity(names)
+        self.is_of_writes(names) || self.is_identity(names) || self.is_omitted(names)
     }
 
     /// Whether the field is a system property or one of the stamp: every write, or every restore, sets it.
@@ -37,6 +50,11 @@ impl UntrackedFields {
     pub fn is_identity<S: AsRef<str>>(&self, names: &[S]) -> bool {
         let is_same = |path: &[String]| path.iter().map(String::as_str).eq(names.iter().map(AsRef::as_ref));
         matches!(names, [name] if name.as_ref() == ID) || self.key_paths.iter().any(|path| is_same(path.segments()))
+    }
+
+    fn is_omitted<S: AsRef<str>>(&self, names: &[S]) -> bool {
+        let is_same = |path: &FieldPath| path.segments().iter().map(String::as_str).eq(names.iter().map(AsRef::as_ref));
+        self.omitted.iter().any(is_same)
     }
 
     /// The id and the components of the partition key.

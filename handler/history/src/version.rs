@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use changefeed_cosmos::{Key, KeyComponent};
+use changefeed_cosmos::{FieldPath, Key, KeyComponent};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -85,6 +85,9 @@ pub struct Version {
     /// deleted at some time between the previous version and `sourceTs`.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub inferred: bool,
+    /// The fields that the document had, or the one before it, and that the record lacks: they are never stored.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub omitted: Vec<FieldPath>,
     /// The format of the record.
     pub schema: u32,
     /// The document without the service's system properties.
@@ -173,6 +176,7 @@ mod tests {
             captured_by: String::new(),
             exact: true,
             inferred: false,
+            omitted: Vec::new(),
             schema: SCHEMA,
             document: (!operation.is_removal()).then(|| json!({"n": 1})),
             previous: None,
@@ -210,7 +214,7 @@ mod tests {
             let version = Version {
                 id: VersionId::of_write(ts, "\"e\""), pk: pk_of(&key), source_id: id, partition_key: key, operation: Operation::Write,
                 source_ts: ts, lsn, etag: Some("\"e\"".into()), actor: exact.then(|| text.clone()), expires_at: expires, captured_at: "t".into(),
-                captured_by: "i".into(), exact, inferred: !exact, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
+                captured_by: "i".into(), exact, inferred: !exact, omitted: if exact { Vec::new() } else { vec![FieldPath::property("x").child("y/z")] }, schema: SCHEMA, document: Some(json!({"text": text})), previous: None,
             };
             let json = serde_json::to_string(&version).expect("json");
             prop_assert_eq!(serde_json::from_str::<Version>(&json).expect("version"), version);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{Account, SourceName};
 use changefeed_history::{
-    ActorFields, Capture, CaptureOptions, ContainerNames, Containers, DeadLetters, ErasureOptions, History,
-    IndexedField, Retention, RetentionOptions, Role,
+    ActorFields, Capture, CaptureOptions, CaptureRules, ContainerNames, Containers, DeadLetters, ErasureOptions,
+    History, IndexedField, Retention, RetentionOptions, Role,
 };
 use changefeed_jobs::{JobKind, JobOptions, JobRunner, Jobs};
 
@@ -38,6 +38,8 @@ pub struct ChangefeedOptions {
     pub indexed_fields: Vec<IndexedField>,
     /// The fields of documents that name who wrote them.
     pub actor_fields: ActorFields,
+    /// The documents and fields that are never stored in the history.
+    pub capture_rules: CaptureRules,
     /// The field of a restored document that is set to the time of the restore, in seconds since 1970; `None` sets no field.
     pub restored_at_field: Option<String>,
     /// The field of a restored document that is set to the id of the restore; `None` sets no field.
@@ -99,6 +101,7 @@ impl Changefeed {
         let stamp_fields = [&options.restored_at_field, &options.restore_id_field].into_iter().flatten().cloned();
         let erasure = ErasureOptions::new(options.batch_timeout);
         let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);
+        let history = history.with_capture_rules(options.capture_rules);
         let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone())
             .limited_by_throughput_of([Role::Monitored, Role::Changes].map(|role| containers.of(role).clone()).into());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);

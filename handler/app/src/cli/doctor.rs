@@ -118,13 +118,24 @@ async fn checks(service: &Service) -> Vec<Check> {
     let status = Status::read(service).await;
     let mut checks = containers(&status);
     if checks.iter().any(|check| check.state == State::Problem) {
-        let others =
-            ["index", "permissions", "clock", "regions", "mode", "leases", "retention", "backups", "dead letters"];
+        let others = [
+            "index",
+            "capture rules",
+            "permissions",
+            "clock",
+            "regions",
+            "mode",
+            "leases",
+            "retention",
+            "backups",
+            "dead letters",
+        ];
         checks.extend(others.map(Check::not_checked));
         return checks;
     }
     checks.extend([
         index(service).await,
+        capture_rules(service).await,
         permissions(service).await,
         clock(service).await,
         regions(service).await,
@@ -194,6 +205,24 @@ async fn index(service: &Service) -> Check {
         return Check::ok("index", "all paths of queries are indexed");
     }
     Check::problem("index", format!("not indexed: {}", missing.join(", ")), "run changefeed provision --update-index")
+}
+
+/// What is never stored in the history, and whether the partition key allows it.
+async fn capture_rules(service: &Service) -> Check {
+    const NAME: &str = "capture rules";
+    if let Err(error) = service.changefeed.history.rules().await {
+        return Check::problem(
+            NAME,
+            error.to_string(),
+            "correct the setting of omitted fields, or of the capture filter",
+        );
+    }
+    let rules = &service.settings().capture_rules;
+    let omitted: Vec<String> = rules.omitted().fields().iter().map(ToString::to_string).collect();
+    let omitted = (!omitted.is_empty()).then(|| format!("never stored: {}", omitted.join(", ")));
+    let filter = rules.filter().map(|filter| format!("captured: documents with {}", filter.text()));
+    let found: Vec<String> = omitted.into_iter().chain(filter).collect();
+    Check::ok(NAME, if found.is_empty() { "everything is captured".to_owned() } else { found.join("; ") })
 }
 
 /// Reads the monitored container, and writes an item that expires into the jobs container.

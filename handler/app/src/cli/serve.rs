@@ -30,6 +30,7 @@ pub struct ServeArguments {
 pub async fn run(settings: Vec<Settings>, arguments: &ServeArguments) -> Result<Exit> {
     let sources = Sources::new(settings)?;
     let port = arguments.port.unwrap_or(sources.first().settings().port);
+    sources.check_capture_rules().await?;
     let serving = server::serve(sources, port);
     tokio::select! {
         served = serving => served.context("serving the functions")?,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Background, FieldPath, SourceName};
-use changefeed_history::{ActorFields, ContainerNames, IndexedField, TimeZone};
+use changefeed_cosmos::{Background, SourceName};
+use changefeed_history::{ActorFields, CaptureFilter, CaptureRules, ContainerNames, IndexedField, TimeZone};
 use changefeed_jobs::{DefaultBudget, JobOptions, check_budget};
 use changefeed_operations::{ChangefeedOptions, Connections};
 use changefeed_processor::ChangeFeedMode;
@@ -17,7 +17,7 @@ use super::connection::{ConnectionSettings, connections};
 use super::raw_settings::RawSettings;
 use super::setting_value::{SettingValue, invalid};
 use super::source_settings::{
-    SourceSettings, is_setting_of, jobs_lease_prefix, resource_name, setting_of, source_names,
+    SourceSettings, is_setting_of, jobs_lease_prefix, resource_name, setting_of, source_names, stamp_field,
 };
 use super::storage::locations;
 use super::table::*;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub indexed_fields: Vec<IndexedField>,
     /// The fields of documents that name who wrote them.
     pub actor_fields: ActorFields,
+    /// The documents and fields that are never stored.
+    pub capture_rules: CaptureRules,
     /// Days for which a superseded version is kept; `None`: forever.
     pub retention_days: Option<u32>,
     /// The property of a restored document that receives the time of the restore; `None`: no property.
@@ -156,6 +158,7 @@ impl Settings {
             },
             connection: ConnectionSettings::read(raw)?,
             actor_fields: source.actor_fields,
+            capture_rules: source.capture_rules,
             retention_days: source.retention_days,
             mode: source.mode,
             lease_prefix: source.lease_prefix,
@@ -204,6 +207,7 @@ impl Settings {
             batch_timeout: self.batch_timeout,
             indexed_fields: self.indexed_fields.clone(),
             actor_fields: self.actor_fields.clone(),
+            capture_rules: self.capture_rules.clone(),
             restored_at_field: self.restored_at_field.clone(),
             restore_id_field: self.restore_id_field.clone(),
             retention_days: self.retention_days,
@@ -231,6 +235,8 @@ impl Settings {
             BATCH_TIMEOUT.name: self.batch_timeout.as_secs(),
             INDEXED_FIELDS.name: self.indexed_fields,
             ACTOR_FIELDS.name: self.actor_fields.fields(),
+            OMITTED_FIELDS.name: self.capture_rules.omitted().fields(),
+            CAPTURE_FILTER.name: self.capture_rules.filter().map(CaptureFilter::text),
             RETENTION_DAYS.name: self.retention_days,
             RESTORED_AT_FIELD.name: self.restored_at_field.as_deref().unwrap_or_default(),
             RESTORE_ID_FIELD.name: self.restore_id_field.as_deref().unwrap_or_default(),
@@ -366,22 +372,6 @@ fn preferred_regions(raw: &RawSettings) -> Result<Vec<String>> {
         ));
     }
     Ok(regions)
-}
-
-/// A property of the document itself, named as any field. It must not be one that identifies a document.
-fn stamp_field(raw: &RawSettings, setting: &'static Setting) -> Result<Option<String>> {
-    let text = match raw.get_even_empty(setting.name) {
-        Some(value) => value.printable(setting.name)?,
-        None => setting.default,
-    };
-    match text.parse::<FieldPath>().as_ref().map(FieldPath::segments) {
-        Ok([]) => Ok(None),
-        Ok([name]) if !["id", "ttl"].contains(&name.as_str()) && !name.starts_with('_') => Ok(Some(name.clone())),
-        _ => Err(invalid(
-            setting.name,
-            "properties of the document itself other than id, ttl and those that start with _, or empty: no property",
-        )),
-    }
 }
 
 #[cfg(test)]

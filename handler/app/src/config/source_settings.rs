@@ -1,14 +1,15 @@
 //! The settings of a source: those of the app that names no sources, or `CHANGEFEED_<name>__…` with those of the app as defaults.
 
 use anyhow::{Result, anyhow, bail};
-use changefeed_cosmos::{NAME_GRAMMAR, ResourceName, SOURCE_NAME_GRAMMAR, SourceName};
-use changefeed_history::ActorFields;
+use changefeed_cosmos::{FieldPath, NAME_GRAMMAR, ResourceName, SOURCE_NAME_GRAMMAR, SourceName};
+use changefeed_history::{ActorFields, CaptureFilter, CaptureRules, OmittedFields};
 use changefeed_processor::ChangeFeedMode;
 
 use super::raw_settings::RawSettings;
 use super::setting_value::{SettingValue, invalid};
 use super::table::{
-    ACTOR_FIELDS, ALL_VERSIONS_LEASE_PREFIX, CHANGES, LEASE_PREFIX, MODE, MONITORED, RETENTION_DAYS, SOURCES, Setting,
+    ACTOR_FIELDS, ALL_VERSIONS_LEASE_PREFIX, CAPTURE_FILTER, CHANGES, LEASE_PREFIX, MODE, MONITORED, OMITTED_FIELDS,
+    RESTORE_ID_FIELD, RESTORED_AT_FIELD, RETENTION_DAYS, SOURCES, Setting,
 };
 
 const MAX_LEASE_PREFIX_BYTES: usize = 200;
@@ -17,7 +18,8 @@ const RETENTION_RANGE: std::ops::RangeInclusive<u32> = 1..=36_500;
 const MAX_SOURCES: usize = 100;
 
 /// What the settings of a source are named after its name.
-const SOURCE_SETTINGS: [&str; 6] = ["monitored", "changes", "leasePrefix", "retentionDays", "actorFields", "mode"];
+const SOURCE_SETTINGS: [&str; 8] =
+    ["monitored", "changes", "leasePrefix", "retentionDays", "actorFields", "mode", "omittedFields", "captureFilter"];
 
 /// A source: what is captured, and how.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct SourceSettings {
     /// The container of the versions.
     pub changes: String,
     pub actor_fields: ActorFields,
+    /// What is never stored.
+    pub capture_rules: CaptureRules,
     pub retention_days: Option<u32>,
     pub mode: ChangeFeedMode,
     pub lease_prefix: String,
@@ -105,11 +109,13 @@ impl SourceSettings {
             let (other, this) = (LEASE_PREFIX.name, ALL_VERSIONS_LEASE_PREFIX.name);
             bail!("settings {other} and {this} have the same value; each change feed mode needs its own leases");
         }
+        let actors = actor_fields(&given(&ACTOR_FIELDS))?;
         Ok(Self {
             name: SourceName::default(),
             monitored: container_name(&given(&MONITORED), MONITORED.default)?,
             changes: container_name(&given(&CHANGES), CHANGES.default)?,
-            actor_fields: actor_fields(&given(&ACTOR_FIELDS))?,
+            capture_rules: capture_rules(raw, &given(&OMITTED_FIELDS), &given(&CAPTURE_FILTER), &actors)?,
+            actor_fields: actors,
             retention_days: retention_days(&given(&RETENTION_DAYS))?,
             mode: mode(&given(&MODE))?,
             lease_prefix,
@@ -125,11 +131,15 @@ impl SourceSettings {
         let own = |property| Given::of_source(raw, name, property);
         let monitored = container_name(&own("monitored"), name.as_str())?;
         let lease_prefix = lease_prefix(&own("leasePrefix"), name.as_str())?;
+        let actors = actor_fields(&own("actorFields").or(Given::plain(raw, &ACTOR_FIELDS)))?;
+        let omitted = own("omittedFields").or(Given::plain(raw, &OMITTED_FIELDS));
+        let filter = own("captureFilter").or(Given::plain(raw, &CAPTURE_FILTER));
         Ok(Self {
             name: name.clone(),
             changes: container_name(&own("changes"), &format!("{monitored}-changes"))?,
             monitored,
-            actor_fields: actor_fields(&own("actorFields").or(Given::plain(raw, &ACTOR_FIELDS)))?,
+            capture_rules: capture_rules(raw, &omitted, &filter, &actors)?,
+            actor_fields: actors,
             retention_days: retention_days(&own("retentionDays").or(Given::plain(raw, &RETENTION_DAYS)))?,
             mode: mode(&own("mode").or(Given::plain(raw, &MODE)))?,
             all_versions_lease_prefix: format!("{}{lease_prefix}", lease_prefix_of_all_versions(raw)?),
@@ -162,6 +172,45 @@ fn actor_fields(given: &Given<'_>) -> Result<ActorFields> {
     let Some(text) = given.printable()? else { return Ok(ActorFields::default()) };
     ActorFields::parse_list(text)
         .map_err(|_| invalid(&given.name, "fields separated by commas, such as updatedBy,meta.user.name"))
+}
+
+/// What is never stored. Whether the rules fit the partition key of the container is only known when that can be read.
+fn capture_rules(
+    raw: &RawSettings,
+    omitted: &Given<'_>,
+    filter: &Given<'_>,
+    actors: &ActorFields,
+) -> Result<CaptureRules> {
+    let fields = OmittedFields::parse_list(omitted.printable()?.unwrap_or_default());
+    let fields = fields.map_err(|message| {
+        let allowed = "use fields with commas between them, such as password,meta.token";
+        anyhow!("setting {}: {message}; {allowed}", omitted.name)
+    })?;
+    let parsed = filter.printable()?.map(CaptureFilter::parse).transpose();
+    let parsed = parsed.map_err(|message| anyhow!("setting {}: {message}", filter.name))?;
+    let stamp = [&RESTORED_AT_FIELD, &RESTORE_ID_FIELD].map(|setting| stamp_field(raw, setting));
+    let stamp = stamp.into_iter().filter_map(Result::transpose).collect::<Result<Vec<String>>>()?;
+    let stamp: Vec<FieldPath> = stamp.into_iter().map(FieldPath::property).collect();
+    let stored = stamp.iter().map(|field| (field, "a restore sets it, and finds its own writes by it"));
+    let actors = actors.fields().iter().map(|field| (field, "it names who wrote a version"));
+    CaptureRules::new(fields, parsed, stored.chain(actors))
+        .map_err(|message| anyhow!("setting {}: {message}; omit other fields", omitted.name))
+}
+
+/// A property of the document itself, named as any field. It must not be one that identifies a document.
+pub(super) fn stamp_field(raw: &RawSettings, setting: &'static Setting) -> Result<Option<String>> {
+    let text = match raw.get_even_empty(setting.name) {
+        Some(value) => value.printable(setting.name)?,
+        None => setting.default,
+    };
+    match text.parse::<FieldPath>().as_ref().map(FieldPath::segments) {
+        Ok([]) => Ok(None),
+        Ok([name]) if !["id", "ttl"].contains(&name.as_str()) && !name.starts_with('_') => Ok(Some(name.clone())),
+        _ => Err(invalid(
+            setting.name,
+            "properties of the document itself other than id, ttl and those that start with _, or empty: no property",
+        )),
+    }
 }
 
 fn retention_days(given: &Given<'_>) -> Result<Option<u32>> {

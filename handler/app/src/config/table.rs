@@ -19,6 +19,8 @@ pub const CONCURRENCY: Setting = Setting { name: "CHANGEFEED_CONCURRENCY", defau
 pub const BATCH_TIMEOUT: Setting = Setting { name: "CHANGEFEED_BATCH_TIMEOUT_SECONDS", default: "240" };
 pub const INDEXED_FIELDS: Setting = Setting { name: "CHANGEFEED_INDEXED_FIELDS", default: "-" };
 pub const ACTOR_FIELDS: Setting = Setting { name: "CHANGEFEED_ACTOR_FIELDS", default: "-" };
+pub const OMITTED_FIELDS: Setting = Setting { name: "CHANGEFEED_OMITTED_FIELDS", default: "-" };
+pub const CAPTURE_FILTER: Setting = Setting { name: "CHANGEFEED_CAPTURE_FILTER", default: "-" };
 pub const RESTORED_AT_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORED_AT_FIELD", default: "restored_at" };
 pub const RESTORE_ID_FIELD: Setting = Setting { name: "CHANGEFEED_RESTORE_ID_FIELD", default: "restore_id" };
 pub const RETENTION_DAYS: Setting = Setting { name: "CHANGEFEED_RETENTION_DAYS", default: "-" };
@@ -40,7 +42,7 @@ pub const LOG_FORMAT: Setting = Setting { name: "CHANGEFEED_LOG_FORMAT", default
 pub const RUST_LOG: Setting = Setting { name: "RUST_LOG", default: "info" };
 
 /// The settings in the order of the table in docs/reference/settings.md, without those of the connection.
-pub const SETTINGS: [Setting; 29] = [
+pub const SETTINGS: [Setting; 31] = [
     DATABASE,
     MONITORED,
     CHANGES,
@@ -52,6 +54,8 @@ pub const SETTINGS: [Setting; 29] = [
     BATCH_TIMEOUT,
     INDEXED_FIELDS,
     ACTOR_FIELDS,
+    OMITTED_FIELDS,
+    CAPTURE_FILTER,
     RETENTION_DAYS,
     RESTORED_AT_FIELD,
     RESTORE_ID_FIELD,

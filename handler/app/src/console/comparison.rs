@@ -44,6 +44,8 @@ pub async fn comparison(
     };
     let sides = sides(viewer, chosen, other.as_ref(), live, &request.with);
     let untracked = history.untracked_fields().await?;
+    let shown = [Some(&chosen.version), other.as_ref(), chosen.previous.as_ref(), live];
+    let untracked = untracked.and_omitted_of(shown.into_iter().flatten().map(|version| version.omitted.as_slice()));
     let changes = path_changes(sides.before, sides.after, &untracked);
     let lines = compare(sides.before, sides.after);
     if let Part::Value(line, character) = request.part {

@@ -178,6 +178,8 @@ async fn content(
     let history = &service.changefeed.history;
     let (list, live) =
         tokio::try_join!(VersionList::read(service, request), async { Ok(history.live(&request.document).await?) })?;
+    // Fields that are never stored are not shown either: they would be a difference from every version.
+    let live = live.map(|live| history.as_recorded(live));
     let request = &DocumentRequest { list: list.start().cloned(), ..request.clone() };
     let chosen = chosen(service, request, &list, live.as_ref()).await?;
     let is_unknown = as_of.is_some_and(|as_of| !as_of.is_known);

@@ -283,6 +283,8 @@ pub fn changes(version: &Version, previous: Option<&Version>, untracked: &Untrac
         (None, Some(previous)) => previous.document_before(version)?,
         (None, None) => return None,
     };
-    let changes = path_changes(Some(before), version.document.as_ref(), untracked);
+    let omitted = [Some(version), previous].into_iter().flatten().map(|version| version.omitted.as_slice());
+    let untracked = untracked.and_omitted_of(omitted);
+    let changes = path_changes(Some(before), version.document.as_ref(), &untracked);
     Some(changes.iter().map(|change| change.to_field_change()).collect())
 }

@@ -53,8 +53,13 @@ pub async fn post(
     };
     service.metrics().batch(Some(&report));
     let summary = format!(
-        "stored {} versions, {} already present, {} dead letters, {} of erased documents, {:.1} RU",
-        report.stored, report.already_stored, report.dead_lettered, report.erased, report.request_charge
+        "stored {} versions, {} already present, {} dead letters, {} of erased documents, {} excluded, {:.1} RU",
+        report.stored,
+        report.already_stored,
+        report.dead_lettered,
+        report.erased,
+        report.excluded,
+        report.request_charge
     );
     Ok(HttpResponse::Ok().json(json!({"Outputs": {}, "Logs": [summary], "ReturnValue": null})))
 }

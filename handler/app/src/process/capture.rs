@@ -68,9 +68,9 @@ impl Capturing {
             memory::return_freed();
         }
         self.service.metrics().batch(captured.as_ref().ok());
-        let CaptureReport { stored, already_stored, dead_lettered, erased, request_charge } = captured?;
+        let CaptureReport { stored, already_stored, dead_lettered, erased, excluded, request_charge } = captured?;
         log::info!(
-            "{}: stored {stored} versions, {already_stored} already present, {dead_lettered} dead letters, {erased} of erased documents, \
+            "{}: stored {stored} versions, {already_stored} already present, {dead_lettered} dead letters, {erased} of erased documents, {excluded} excluded, \
              {request_charge:.1} RU",
             batch.invocation_id
         );

@@ -18,8 +18,14 @@ pub struct DeadLetter {
     attempts: u32,
     #[schema(required = false)]
     attempted_at: String,
+    /// The fields that the payload had and that are never stored, as JSON Pointers; absent if there are none.
+    #[schema(required = false)]
+    omitted: Vec<String>,
+    /// True if the payload is not stored, because it could not be read and may have such fields.
+    #[schema(required = false)]
+    without_payload: bool,
     schema: u32,
-    /// The text as it was delivered; absent in lists.
+    /// The text as it was delivered, without fields that are never stored; absent in lists.
     #[schema(required = false)]
     payload: String,
 }
@@ -32,7 +38,7 @@ pub struct DeadLetterPage {
     continuation: String,
 }
 
-/// The outcome of a replay. The first two remove the dead letter.
+/// The outcome of a replay. All but `stillDead` remove the dead letter.
 #[derive(ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ReplayOutcome {
@@ -40,6 +46,7 @@ pub enum ReplayOutcome {
     AlreadyStored,
     StillDead,
     Erased,
+    Excluded,
 }
 
 /// The result of a replay.

@@ -37,6 +37,9 @@ pub struct Version {
     /// True for a delete that the change feed did not report.
     #[schema(required = false)]
     inferred: bool,
+    /// The fields that the document had and that are never stored, as JSON Pointers; absent if there are none.
+    #[schema(required = false, example = json!(["/password"]))]
+    omitted: Vec<String>,
     schema: u32,
     /// The document without system properties; absent for removals.
     #[schema(required = false)]

@@ -211,4 +211,6 @@ pub struct Counts {
     failed_batches: u64,
     versions: u64,
     dead_letters: u64,
+    /// Changes of documents that the capture filter excludes.
+    excluded: u64,
 }

@@ -31,6 +31,7 @@ pub fn captured(documents: usize, report: Option<&CaptureReport>) {
     count("changefeed.versions.already_stored", report.already_stored);
     count("changefeed.dead_letters", report.dead_lettered);
     count("changefeed.erased", report.erased);
+    count("changefeed.excluded", report.excluded);
     request_charge(report.request_charge);
 }
 

@@ -17,7 +17,7 @@ use crate::support::{CommandLine, DEADLINE, World, executable, signal, until};
 /// A second since 1970, before any real clock.
 const T: i64 = 1_700_000_000;
 /// The columns of a version, as the reference has them.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "id",
     "pk",
     "sourceId",
@@ -32,6 +32,7 @@ const COLUMNS: [&str; 17] = [
     "capturedBy",
     "exact",
     "inferred",
+    "omitted",
     "schema",
     "document",
     "previous",
@@ -251,7 +252,7 @@ async fn parquet_has_typed_columns_and_exact_documents() {
         for name in ["id", "sourceId", "operation", "etag", "actor", "capturedBy", "pk"] {
             assert_eq!(row[name], str_of(version.get(name)), "{name} of {version}");
         }
-        for name in ["partitionKey", "document", "previous"] {
+        for name in ["partitionKey", "omitted", "document", "previous"] {
             assert_eq!(row[name], json_of(version.get(name)), "{name} of {version}");
         }
         let second = version["sourceTs"].as_i64().expect("second");

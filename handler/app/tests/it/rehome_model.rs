@@ -128,7 +128,7 @@ async fn found(changefeed: &Changefeed, id: &str, key: &str, second: i64) -> Opt
 #[tokio::test]
 async fn each_document_has_the_same_state_at_each_time_whatever_interrupts_the_move() {
     for seed in 0..SEEDS {
-        let mut old = Old::new(seed).await;
+        let mut old = Box::pin(Old::new(seed)).await;
         let new = World::new().await;
         let changefeed = library(&new, &old.world);
         let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes", "jobs": "jobs", "deadLetters": "dead-letters"}});
@@ -149,7 +149,7 @@ async fn each_document_has_the_same_state_at_each_time_whatever_interrupts_the_m
 #[tokio::test]
 async fn with_another_partition_key_a_document_is_where_its_key_was_at_each_time() {
     for seed in 10..10 + SEEDS {
-        let mut old = Old::new(seed).await;
+        let mut old = Box::pin(Old::new(seed)).await;
         let new = World::with_keys(&["/tenant"], &["/pk", "/sourceId"]).await;
         let changefeed = library(&new, &old.world);
         let of = json!({"from": {"connection": "OldCosmosDB", "changes": "changes"}, "newKey": true});

@@ -11,7 +11,7 @@ use crate::support::{Handler, executable};
 /// A secret that no output may have.
 const MARKER: &str = "hunter2marker";
 
-const SETTINGS: [&str; 41] = [
+const SETTINGS: [&str; 43] = [
     "AzureWebJobsCosmosDB",
     "AzureWebJobsCosmosDB__accountEndpoint",
     "CosmosDB",
@@ -32,6 +32,8 @@ const SETTINGS: [&str; 41] = [
     "CHANGEFEED_BATCH_TIMEOUT_SECONDS",
     "CHANGEFEED_INDEXED_FIELDS",
     "CHANGEFEED_ACTOR_FIELDS",
+    "CHANGEFEED_OMITTED_FIELDS",
+    "CHANGEFEED_CAPTURE_FILTER",
     "CHANGEFEED_TIME_ZONE",
     "CHANGEFEED_RETENTION_DAYS",
     "CHANGEFEED_RESTORED_AT_FIELD",
@@ -56,7 +58,7 @@ const SETTINGS: [&str; 41] = [
 ];
 
 /// Settings that are printed on purpose, and in which a short word cannot be recognized as a secret.
-const PRINTED: [&str; 15] = [
+const PRINTED: [&str; 17] = [
     "CHANGEFEED_DATABASE",
     "CHANGEFEED_MONITORED_CONTAINER",
     "CHANGEFEED_CHANGES_CONTAINER",
@@ -66,6 +68,8 @@ const PRINTED: [&str; 15] = [
     "CHANGEFEED_DEAD_LETTERS_CONTAINER",
     "CHANGEFEED_INDEXED_FIELDS",
     "CHANGEFEED_ACTOR_FIELDS",
+    "CHANGEFEED_OMITTED_FIELDS",
+    "CHANGEFEED_CAPTURE_FILTER",
     "CHANGEFEED_RESTORED_AT_FIELD",
     "CHANGEFEED_RESTORE_ID_FIELD",
     "CHANGEFEED_LEASE_PREFIX",

@@ -24,6 +24,7 @@ fn version(number: i64, operation: Operation, document: Option<Value>) -> Versio
         captured_by: String::new(),
         exact: true,
         inferred: false,
+        omitted: Vec::new(),
         schema: SCHEMA,
         document,
         previous: None,

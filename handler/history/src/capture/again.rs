@@ -21,6 +21,8 @@ pub(super) struct Seen {
     is_previous_doubtful: bool,
     /// Whether its id or its key may be another one.
     is_in_doubt: bool,
+    /// Whether the capture filter excludes its document for certain.
+    pub is_excluded: bool,
 }
 
 impl Context<'_> {
@@ -30,6 +32,8 @@ impl Context<'_> {
         let observed = image.map_or_else(|| Observed::parse(payload, self.monitored.key_paths()), Ok)?;
         let is_suspicious = |document: &Value| may_be_rewritten && fidelity::may_be_rewritten(document);
         let is_in_doubt = may_be_rewritten && identity::is_in_doubt(&observed);
+        let is_named = || !may_be_rewritten || is_named_for_certain(&observed);
+        let is_excluded = self.rules.has_filter() && is_named() && self.rules.excludes(&name_of(&observed));
         // The host leaves no trace of a property `_lsn` of the document's own.
         let lacks_own_lsn = observed.lacks_own_lsn
             || may_be_rewritten && observed.operation == Operation::Write && self.history.may_have_own_lsn();
@@ -38,6 +42,7 @@ impl Context<'_> {
             is_doubtful: observed.document.as_ref().is_some_and(is_doubtful),
             is_previous_doubtful: observed.previous.as_ref().is_some_and(is_suspicious),
             is_in_doubt,
+            is_excluded,
             observed,
         })
     }
@@ -49,7 +54,7 @@ impl Context<'_> {
         seen: Seen,
         stored: Option<Value>,
     ) -> Result<Result<(Observed, bool), Unusable>, Error> {
-        let Seen { mut observed, is_doubtful, is_previous_doubtful, is_in_doubt } = seen;
+        let Seen { mut observed, is_doubtful, is_previous_doubtful, is_in_doubt, .. } = seen;
         let paths = self.monitored.key_paths();
         let mut exact = !is_previous_doubtful;
         if let Some(document) = observed.document.as_ref().filter(|_| is_doubtful) {
@@ -90,7 +95,7 @@ impl Context<'_> {
 
     /// The stored documents of changes that must be read again, by their names: those that could be read together.
     pub(super) async fn stored_together(&self, seen: impl Iterator<Item = &Seen>) -> HashMap<String, Value> {
-        let is_together = |seen: &&Seen| seen.is_doubtful && is_named_for_certain(&seen.observed);
+        let is_together = |seen: &&Seen| seen.is_doubtful && !seen.is_excluded && is_named_for_certain(&seen.observed);
         let names: Vec<DocumentName> = seen.filter(is_together).map(|seen| name_of(&seen.observed)).collect();
         if names.len() < 2 {
             return HashMap::new();

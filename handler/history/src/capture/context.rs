@@ -6,6 +6,7 @@ use std::time::Instant;
 use changefeed_cosmos::{Container, LazyContainer};
 use tokio::sync::Semaphore;
 
+use crate::capture_rules::CheckedRules;
 use crate::erasure::ErasedSet;
 use crate::history::History;
 use crate::observed::Batch;
@@ -24,6 +25,8 @@ pub(super) struct Context<'a> {
     pub monitored: Container,
     /// The documents that are not captured.
     pub erased: Arc<ErasedSet>,
+    /// What is never stored.
+    pub rules: CheckedRules,
     /// Whether the changes container is partitioned by the source's id.
     pub changes_by_source: bool,
 }

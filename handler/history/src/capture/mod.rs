@@ -8,14 +8,16 @@
 mod again;
 mod context;
 mod delivery;
+mod excluded;
 mod fidelity;
 mod identity;
 mod permanent;
 mod unescape;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, Item, LazyContainer, Meter, digest};
+use changefeed_cosmos::{Container, Error, FieldPath, Item, LazyContainer, Meter, digest};
 use chrono::Utc;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -27,17 +29,20 @@ use self::again::{Seen, name_of};
 use self::context::Context;
 use self::identity::FeedImages;
 use self::permanent::is_permanent;
+use crate::capture_rules::CheckedRules;
 use crate::containers::Containers;
 use crate::dead_letter::DeadLetter;
 use crate::erasure::Erased;
 use crate::history::History;
 use crate::observed::{Batch, Observed, Unusable};
 use crate::record::{items, version_of};
+use crate::storable_payload::StorablePayload;
 use crate::store_version::create_record;
 use crate::version::Operation;
 use crate::version_id::VersionId;
 
 pub use delivery::{DeliveryError, decode_delivery};
+pub(crate) use excluded::is_excluded;
 pub(crate) use fidelity::may_be_rewritten;
 pub use identity::UNKNOWN_IDENTITY;
 
@@ -67,6 +72,8 @@ pub struct CaptureReport {
     pub dead_lettered: u64,
     /// Changes of erased documents, which are not stored.
     pub erased: u64,
+    /// Changes of documents that the capture filter excludes, which are not stored.
+    pub excluded: u64,
     /// Request units of the writes, and of searching the change feed for ids and keys that the host may have rewritten.
     pub request_charge: f64,
 }
@@ -78,6 +85,8 @@ enum Outcome {
     DeadLettered(f64),
     /// Not stored, because the document is erased.
     Erased,
+    /// Not stored, because the capture filter excludes the document.
+    Excluded,
 }
 
 /// Why there is no version of a change.
@@ -86,6 +95,8 @@ pub(crate) enum NotStored {
     Unusable(Unusable),
     /// Its document is erased.
     Erased,
+    /// The capture filter excludes its document.
+    Excluded,
 }
 
 /// A document of a batch.
@@ -178,6 +189,10 @@ impl Capture {
                     report.erased += 1;
                     0.0
                 }
+                Outcome::Excluded => {
+                    report.excluded += 1;
+                    0.0
+                }
             };
             report.request_charge += charge;
         }
@@ -185,11 +200,12 @@ impl Capture {
     }
 
     /// Stores a document that an earlier batch delivered, or returns why it still cannot be stored. It does not become a dead
-    /// letter.
+    /// letter. `omitted` are fields that the payload had and lacks now.
     pub(crate) async fn capture_again(
         &self,
         batch: &Batch,
         payload: &str,
+        omitted: &[FieldPath],
     ) -> Result<Result<StoredVersion, NotStored>, Error> {
         let context = self.context(batch, std::iter::once(payload)).await?;
         if context.erased.is_in(payload, context.monitored.key_paths()) {
@@ -200,7 +216,7 @@ impl Capture {
             Ok(seen) => seen,
             Err(unusable) => return Ok(Err(NotStored::Unusable(unusable))),
         };
-        let Prepared { version, items } = match context.prepare(seen, None).await? {
+        let Prepared { version, items } = match context.prepare(seen, None, omitted).await? {
             Ok(prepared) => prepared,
             Err(not_stored) => return Ok(Err(not_stored)),
         };
@@ -214,6 +230,11 @@ impl Capture {
     /// The documents that are erased.
     pub(crate) fn erased(&self) -> &Erased {
         self.history.erased()
+    }
+
+    /// What is never stored.
+    pub(crate) async fn rules(&self) -> Result<CheckedRules, Error> {
+        self.history.rules().await
     }
 
     /// The container whose documents are captured.
@@ -243,6 +264,7 @@ impl Capture {
                 );
             }
         }
+        let rules = self.history.rules().await?;
         let bytes_in_flight = Semaphore::new(BYTES_IN_FLIGHT);
         // From here on, nothing of the batch is written later than `batch_timeout`.
         let erased = Box::pin(self.history.erased().current(deadline)).await?;
@@ -255,6 +277,7 @@ impl Capture {
             bytes_in_flight,
             monitored,
             erased,
+            rules,
             changes_by_source,
         })
     }
@@ -319,7 +342,7 @@ impl Context<'_> {
             let stored = seen.as_ref().ok().and_then(|seen| stored.remove(&name_of(&seen.observed).to_index_key()));
             async move {
                 match seen {
-                    Ok(seen) => (self.prepare(seen, stored).await, payload),
+                    Ok(seen) => (self.prepare(seen, stored, &[]).await, payload),
                     Err(unusable) => (Ok(Err(NotStored::Unusable(unusable))), payload),
                 }
             }
@@ -335,6 +358,7 @@ impl Context<'_> {
                 Ok(Ok(Prepared { items, .. })) => in_parts.push((items, payload)),
                 Ok(Err(NotStored::Unusable(unusable))) => outcomes.push(self.dead_letter(&payload, &unusable).await),
                 Ok(Err(NotStored::Erased)) => outcomes.push(Ok(Outcome::Erased)),
+                Ok(Err(NotStored::Excluded)) => outcomes.push(Ok(Outcome::Excluded)),
                 Err(error) => outcomes.push(Err(error)),
             }
         }
@@ -364,8 +388,17 @@ impl Context<'_> {
         }
     }
 
-    /// The version of a change. `stored` is its document as it is stored, if it was read.
-    async fn prepare(&self, seen: Seen, stored: Option<Value>) -> Result<Result<Prepared, NotStored>, Error> {
+    /// The version of a change. `stored` is its document as it is stored, if it was read; `omitted` are fields that it had when it was
+    /// delivered first and lacks now.
+    async fn prepare(
+        &self,
+        seen: Seen,
+        stored: Option<Value>,
+        omitted: &[FieldPath],
+    ) -> Result<Result<Prepared, NotStored>, Error> {
+        if seen.is_excluded {
+            return Ok(Err(NotStored::Excluded));
+        }
         let (observed, exact) = match self.exact(seen, stored).await? {
             Ok(observed) => observed,
             Err(unusable) => return Ok(Err(NotStored::Unusable(unusable))),
@@ -382,8 +415,11 @@ impl Context<'_> {
             version.id =
                 VersionId::of_removal(version.source_ts, version.lsn.unwrap_or_default(), Some(&source_digest));
         }
-        match items(&version) {
-            Ok(items) => Ok(Ok(Prepared { version: version.id, items })),
+        version.omitted.extend_from_slice(omitted);
+        let id = version.id.clone();
+        let Some(storable) = self.rules.storable(Cow::Owned(version)) else { return Ok(Err(NotStored::Excluded)) };
+        match items(&storable) {
+            Ok(items) => Ok(Ok(Prepared { version: id, items })),
             Err(error) => refusal(error).map(|unusable| Err(NotStored::Unusable(unusable))),
         }
     }
@@ -392,11 +428,15 @@ impl Context<'_> {
         if self.erased.is_in(payload.get(), self.monitored.key_paths()) {
             return Ok(Outcome::Erased);
         }
+        if is_excluded(&self.rules, payload.get(), unusable.code, self.monitored.key_paths()) {
+            return Ok(Outcome::Excluded);
+        }
         log::error!("a document cannot be stored as a version and becomes a dead letter: {unusable}");
         let dead_letters = self.dead_letters.open().await?;
         let mut request_charge = 0.0;
         let source = self.dead_letters.source().cloned().unwrap_or_default();
-        for item in DeadLetter::new(&source, payload.get(), unusable, self.batch, Utc::now()).items()? {
+        let payload = StorablePayload::of(payload.get(), self.rules.omitted());
+        for item in DeadLetter::new(&source, &payload, unusable, self.batch, Utc::now()).items()? {
             let key = item.key(&dead_letters)?;
             request_charge += dead_letters.create_one(&key, &item, self.deadline).await?.unwrap_or_default();
         }

@@ -8,7 +8,9 @@ use serde_json::Map;
 
 use super::DeadLetters;
 use super::repeated::is_answer;
+use crate::capture::is_excluded;
 use crate::dead_letter::DeadLetter;
+use crate::storable_payload::StorablePayload;
 
 /// Records that are read at a time: each may have two megabytes.
 const PAGE_RECORDS: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
@@ -27,7 +29,8 @@ pub struct CopiedLetters {
 }
 
 impl DeadLetters {
-    /// Copies a page of the dead letters in a range of another container. One that is here already stays as it is. With `store` false,
+    /// Copies a page of the dead letters in a range of another container, without those of excluded documents. One that is here already
+    /// stays as it is. With `store` false,
     /// nothing is written.
     ///
     /// # Errors
@@ -44,6 +47,11 @@ impl DeadLetters {
         let source = self.container.source().cloned().unwrap_or_default();
         let monitored = self.capture.monitored().open().await?;
         let erased = Box::pin(self.capture.erased().current(deadline)).await?;
+        let rules = self.capture.rules().await?;
+        let is_excluded_letter = |letter: &DeadLetter| {
+            let payload = letter.payload.as_deref().unwrap_or_default();
+            is_excluded(&rules, payload, &letter.reason, monitored.key_paths())
+        };
         let (query, none) = ("SELECT * FROM c WHERE NOT IS_DEFINED(c.partOf)", Map::new());
         let page = retry(deadline, || from.query_range(query, &none, range, PAGE_RECORDS, continuation)).await?;
         let mut copied = CopiedLetters { next: page.continuation, ..CopiedLetters::default() };
@@ -57,8 +65,12 @@ impl DeadLetters {
                 Ok(letter) if erased.is_in(letter.payload.as_deref().unwrap_or_default(), monitored.key_paths()) => {
                     copied.erased += 1;
                 }
+                Ok(letter) if is_excluded_letter(&letter) => {}
                 Ok(letter) => {
-                    let letter = letter.in_source(&source);
+                    let letter = match letter.payload.clone() {
+                        Some(payload) => letter.in_source(&source, &StorablePayload::of(&payload, rules.omitted())),
+                        None => letter,
+                    };
                     copied.copied += u64::from(!store || is_new(&to, &letter, deadline).await?);
                 }
                 Err(error) if error.kind() == ErrorKind::Corrupt => copied.damaged.push(error.to_string()),

@@ -15,6 +15,9 @@ use crate::observed::Unusable;
 
 /// The property that identifies an attempt, so that a write whose reply was lost is recognised.
 const ATTEMPT: &str = "attempt";
+/// Why a dead letter cannot be captured again.
+const WITHOUT_PAYLOAD: &str = "its payload is not stored, because it could not be read and may have fields that are never stored: write the \
+                               document again, or discard the dead letter";
 
 /// The outcome of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,8 @@ pub enum ReplayOutcome {
     StillDead,
     /// The document is erased; it is removed from the dead letters.
     Erased,
+    /// The capture filter excludes the document; it is removed from the dead letters.
+    Excluded,
 }
 
 /// The result of a replay.
@@ -86,10 +91,14 @@ impl DeadLetters {
         if record[ATTEMPT] == attempt.as_str() {
             return Ok(Replay::still_dead(id, letter.reason, letter.message, letter.attempts));
         }
+        if letter.without_payload {
+            let message = format!("{}; {WITHOUT_PAYLOAD}", letter.message);
+            return Ok(Replay::still_dead(id, letter.reason, message, letter.attempts));
+        }
         let payload = letter.payload.as_deref();
         let payload = payload
             .ok_or_else(|| Error::corrupt(format!("replaying dead letter {id}"), "its record has no payload"))?;
-        match self.capture.capture_again(&letter.batch(), payload).await? {
+        match self.capture.capture_again(&letter.batch(), payload, &letter.omitted).await? {
             Ok(stored) => {
                 let outcome =
                     if stored.charge.is_some() { ReplayOutcome::Stored } else { ReplayOutcome::AlreadyStored };
@@ -106,9 +115,10 @@ impl DeadLetters {
                 self.remove(id).await?;
                 Ok(replay)
             }
-            Err(NotStored::Erased) => {
+            Err(not_stored @ (NotStored::Erased | NotStored::Excluded)) => {
+                let is_erased = matches!(not_stored, NotStored::Erased);
                 let replay = Replay {
-                    outcome: ReplayOutcome::Erased,
+                    outcome: if is_erased { ReplayOutcome::Erased } else { ReplayOutcome::Excluded },
                     ..Replay::still_dead(id, String::new(), String::new(), letter.attempts)
                 };
                 let replay = Replay { reason: None, message: None, ..replay };

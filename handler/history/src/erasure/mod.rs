@@ -16,6 +16,7 @@ mod register;
 
 use std::time::Duration;
 
+pub(crate) use delivered::images;
 pub use document_set::DocumentSet;
 pub use erased::{Erased, ErasedSet};
 

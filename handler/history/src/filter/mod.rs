@@ -26,7 +26,7 @@ mod expression;
 mod parse;
 mod query_text;
 
-use changefeed_cosmos::FieldPath;
+use changefeed_cosmos::{FieldPath, FieldPattern};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -71,6 +71,18 @@ impl Filter {
         let mut fields = Vec::new();
         self.expression.each_test(&mut |test| fields.push(test.field.first()));
         fields
+    }
+
+    /// The fields that it tests, each perhaps of any element of an array.
+    pub(crate) fn patterns(&self) -> Vec<&FieldPattern> {
+        let mut fields = Vec::new();
+        self.expression.each_test(&mut |test| fields.push(&test.field));
+        fields
+    }
+
+    /// The text that it was read from.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// The condition as query text on the document at `root` (`c` or `c.document`). Adds its parameters to `parameters`.

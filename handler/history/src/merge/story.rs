@@ -35,6 +35,7 @@ pub fn version(number: usize, operation: Operation, document: Option<Value>) -> 
         captured_by: "test".into(),
         exact: true,
         inferred: false,
+        omitted: Vec::new(),
         schema: SCHEMA,
         document,
         previous: None,

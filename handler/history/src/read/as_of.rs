@@ -102,8 +102,8 @@ impl History {
         }
         let is_missing = live.is_none();
         let live_id = live.as_ref().map(|live| live.id.clone());
-        // The live document is the newest version, unless a newer one was captured after it was read.
-        let live = live.filter(|live| live.source_ts <= last_change);
+        // The live document is the newest version, unless a newer one was captured after it was read. It is what capture stores of it.
+        let live = live.filter(|live| live.source_ts <= last_change).map(|live| self.as_recorded(live));
         let newest = match (captured, live) {
             (Some(captured), Some(live)) if captured.order() > (live.source_ts, live.lsn.unwrap_or(i64::MAX), true) => {
                 Some(captured)

@@ -104,7 +104,7 @@ impl History {
                 AsOf::Unknown { since } => return Ok(Blame::Unknown { since }),
             },
             BlamedState::Live => match self.live(document).await? {
-                Some(version) => (version, false),
+                Some(version) => (self.as_recorded(version), false),
                 None => return self.blame_nothing(document).await,
             },
         };

@@ -243,6 +243,7 @@ fn change_of(version: Version, before: &Before, untracked: &UntrackedFields, wit
 /// The paths that a version changed. What changed in a document that is not known before is not known either, unless it was removed.
 pub(super) fn paths_of(version: &Version, before: &Before, untracked: &UntrackedFields) -> Vec<FieldPath> {
     let after = version.document.as_ref().filter(|_| !version.operation.is_removal());
+    let untracked = &untracked.and_omitted_of([version.omitted.as_slice(), &before.omitted]);
     match (before.state, after) {
         (Previous::Unknown, Some(_)) => Vec::new(),
         (Previous::Unknown, None) => vec![FieldPath::default()],
@@ -256,6 +257,7 @@ fn values_of(version: &Version, before: &Before, untracked: &UntrackedFields) ->
     if version.operation.is_removal() {
         return Vec::new();
     }
+    let untracked = &untracked.and_omitted_of([version.omitted.as_slice(), &before.omitted]);
     let bytes = |value: Option<&Value>| value.map_or(0, |value| value.to_string().len());
     let is_short = |change: &PathChange<'_>| bytes(change.before) + bytes(change.after) <= MAX_VALUE_BYTES;
     let changes = path_changes(Some(body), Some(after), untracked).into_iter().take(MAX_VALUES);

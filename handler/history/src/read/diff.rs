@@ -1,11 +1,13 @@
 //! The difference between two versions of a document, or between a version and the live document.
 
-use changefeed_cosmos::{DocumentName, Error};
+use changefeed_cosmos::{DocumentName, Error, FieldPath};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::difference::{FieldChange, changes};
 use crate::history::History;
+use crate::omitted_fields::remove_fields;
+use crate::version::Version;
 
 /// Stands for the live document in place of the id of a version.
 const LIVE: &str = "live";
@@ -23,22 +25,37 @@ pub struct Difference {
     pub changes: Vec<FieldChange>,
 }
 
+/// A state of a document.
+#[derive(Default)]
+struct State {
+    document: Value,
+    omitted: Vec<FieldPath>,
+}
+
 impl History {
     /// The difference between two states, each the id of a version or `live`. A state in which the document does not exist is `null`.
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when the document has no such version.
     pub async fn difference(&self, document: &DocumentName, from: &str, to: &str) -> Result<Difference, Error> {
-        let (before, after) = (self.state(document, from).await?, self.state(document, to).await?);
+        let (mut before, mut after) = (self.state(document, from).await?, self.state(document, to).await?);
+        // What one of them lacks because it is never stored is no difference.
+        let omitted = [before.omitted, after.omitted].concat();
+        remove_fields(&mut before.document, &omitted);
+        remove_fields(&mut after.document, &omitted);
+        let (before, after) = (before.document, after.document);
         let patch = serde_json::to_value(json_patch::diff(&before, &after))
             .map_err(|error| Error::internal("comparing versions", error))?;
         Ok(Difference { from: from.to_owned(), to: to.to_owned(), patch, changes: changes(&before, &after) })
     }
 
-    async fn state(&self, document: &DocumentName, name: &str) -> Result<Value, Error> {
-        if name == LIVE {
-            return Ok(self.live(document).await?.and_then(|live| live.document).unwrap_or_default());
-        }
-        Ok(self.version(document, name).await?.document.unwrap_or_default())
+    async fn state(&self, document: &DocumentName, name: &str) -> Result<State, Error> {
+        let version = match name {
+            LIVE => self.live(document).await?.map(|live| self.as_recorded(live)),
+            _ => Some(self.version(document, name).await?),
+        };
+        let state =
+            |version: Version| State { document: version.document.unwrap_or_default(), omitted: version.omitted };
+        Ok(version.map(state).unwrap_or_default())
     }
 }

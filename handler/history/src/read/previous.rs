@@ -1,6 +1,6 @@
 //! The version before another one.
 
-use changefeed_cosmos::{Container, DocumentName, Error};
+use changefeed_cosmos::{Container, DocumentName, Error, FieldPath};
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -32,17 +32,19 @@ pub(crate) struct Before {
     pub state: Previous,
     /// Its body; `None` if it did not exist or is not known.
     pub body: Option<Value>,
+    /// Fields that it may have had and that are never stored.
+    pub omitted: Vec<FieldPath>,
 }
 
 impl Before {
-    const UNKNOWN: Self = Self { state: Previous::Unknown, body: None };
-    const NONE: Self = Self { state: Previous::None, body: None };
+    const UNKNOWN: Self = Self { state: Previous::Unknown, body: None, omitted: Vec::new() };
+    const NONE: Self = Self { state: Previous::None, body: None, omitted: Vec::new() };
 
     /// The document before `version` if the version itself says so: it is a creation, or the change feed delivered the earlier body.
     pub(crate) fn of_itself(version: &Version) -> Option<Self> {
         match (version.operation, &version.previous) {
             (Operation::Create, _) => Some(Self::NONE),
-            (_, Some(body)) => Some(Self { state: Previous::Known, body: Some(body.clone()) }),
+            (_, Some(body)) => Some(Self { state: Previous::Known, body: Some(body.clone()), omitted: Vec::new() }),
             _ => None,
         }
     }
@@ -54,7 +56,7 @@ impl Before {
         let replaced = version.operation == Operation::Replace || version.operation.is_removal();
         let existed = !earlier.operation.is_removal() && (replaced || earlier.exists_at(version.source_ts));
         match earlier.document.filter(|_| existed) {
-            Some(body) => Self { state: Previous::Known, body: Some(body) },
+            Some(body) => Self { state: Previous::Known, body: Some(body), omitted: earlier.omitted },
             None => Self::NONE,
         }
     }

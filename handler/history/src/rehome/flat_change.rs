@@ -150,6 +150,7 @@ impl FlatChange {
             captured_by: by.to_owned(),
             exact: !may_be_rewritten(&self.document) && !has_large_integer(&self.document),
             inferred: false,
+            omitted: Vec::new(),
             schema: SCHEMA,
             document: Some(self.document),
             previous: None,

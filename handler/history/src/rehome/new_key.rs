@@ -152,6 +152,7 @@ impl VersionPlacer {
             captured_by: self.captured_by.clone(),
             exact: true,
             inferred: false,
+            omitted: Vec::new(),
             schema: SCHEMA,
             document: None,
             previous: None,

@@ -100,11 +100,12 @@ async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
     };
     let options = JobOptions { page_items: max_items, ..options };
     let (page_items, parallel) = options.within(run.ru_per_second(), units);
-    let sizer = PageSizer::default();
+    let (sizer, rules) = (PageSizer::default(), backups.history.rules().await?);
     let mut collector = Collector {
         backups,
         header: &header,
         filters: &filters,
+        rules: &rules,
         horizon: i64::MIN,
         recorded_until: run.begun_second(),
         page_items,

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, FeedPosition, Line};
 use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, KeyRange};
-use changefeed_history::{AsOf, Filter, Known, Version, matches_all};
+use changefeed_history::{AsOf, CheckedRules, Filter, Known, Version, matches_all};
 use changefeed_jobs::{Found, Part};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub(super) struct Collector<'a> {
     pub header: &'a BackupHeader,
     /// The filters of the header.
     pub filters: &'a [Filter],
+    /// What is never stored: excluded documents are in no backup, because their deletes would not be.
+    pub rules: &'a CheckedRules,
     /// See [`DocumentScan::horizon`].
     pub horizon: i64,
     /// See [`DocumentScan::recorded_until`].
@@ -175,22 +177,30 @@ impl Collector<'_> {
     }
 
     pub(super) fn live_line(&self, document: Value, key_paths: &[KeyPath]) -> Result<Option<Line>, Error> {
+        let name = || -> Result<DocumentName, Error> {
+            let id = document["id"].as_str().unwrap_or_default().to_owned();
+            Ok(DocumentName { id, partition_key: Key::of(&document, key_paths)? })
+        };
+        if self.rules.has_filter() && self.rules.excludes(&name()?) {
+            return Ok(None);
+        }
         if matches_all(self.filters, &document) {
-            let name = document["id"].clone();
+            let id = document["id"].clone();
             let document = BackupDocument::from_live(document)
-                .map_err(|message| Error::corrupt(format!("backing up document {name}"), message))?;
+                .map_err(|message| Error::corrupt(format!("backing up document {id}"), message))?;
             return Ok(Some(Line::Document(document)));
         }
         if self.since().is_none() {
             return Ok(None);
         }
-        let partition_key = key_components(Key::of(&document, key_paths)?);
-        let id = document["id"].as_str().unwrap_or_default().to_owned();
-        Ok(Some(Line::Deletion(Deletion { id, partition_key, deleted_ts: None })))
+        Ok(Some(Line::Deletion(deletion(name()?, None))))
     }
 
     async fn entry(&self, scanned: ScannedDocument) -> Result<Option<Entry>, Error> {
         let (name, known) = (scanned.name, scanned.known?);
+        if self.rules.excludes(&name) {
+            return Ok(None);
+        }
         match self.header.content {
             Content::Live {} => Ok(self.gone(name, known).map(|deletion| Entry::Line(Line::Deletion(deletion)))),
             Content::AsOf { moment } => self.as_of(name, known, moment.time().timestamp()).await,

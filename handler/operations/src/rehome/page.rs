@@ -199,10 +199,15 @@ impl<'a> Pages<'a> {
         let deadline = Instant::now() + self.patience();
         let erased = Box::pin(self.rehomes.history.erased().current(deadline)).await?;
         let found = versions.len();
-        let versions: Vec<Version> =
+        let mut versions: Vec<Version> =
             versions.into_iter().filter(|version| !erased.contains(&version.document_name())).collect();
         // With the new partition key, the document has another name.
         let is_erased = versions.len() < found;
+        let (rules, found) = (self.rehomes.history.rules().await?, versions.len());
+        versions.retain(|version| !rules.excludes(&version.document_name()));
+        let excluded = (found - versions.len()) as u64;
+        let versions: Vec<Version> =
+            versions.into_iter().map(|version| self.rehomes.history.as_recorded(version)).collect();
         let mut counts = match self.mode {
             Mode::Store => self.store(&versions, deadline).await?,
             Mode::Count => {
@@ -213,6 +218,7 @@ impl<'a> Pages<'a> {
             Mode::Compare => return self.compare(&versions).await,
         };
         counts.erased += u64::from(is_erased);
+        counts.excluded += excluded;
         Ok(counts)
     }
 

@@ -30,6 +30,9 @@ pub struct RehomeCounts {
     pub without_key: u64,
     /// Erased documents, whose versions are not stored.
     pub erased: u64,
+    /// Versions of documents that the capture filter excludes, which are not stored.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub excluded: u64,
     /// Dead letters that were stored.
     pub dead_letters: u64,
     /// Items that cannot be read, or are not what they should be.
@@ -45,6 +48,11 @@ pub struct RehomeCounts {
     pub problems: Vec<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl RehomeCounts {
     /// Adds the counts of a page.
     pub(super) fn add(&mut self, other: Self) {
@@ -56,6 +64,7 @@ impl RehomeCounts {
         self.ended += other.ended;
         self.without_key += other.without_key;
         self.erased += other.erased;
+        self.excluded += other.excluded;
         self.dead_letters += other.dead_letters;
         self.unreadable += other.unreadable;
         self.compared += other.compared;
@@ -74,7 +83,8 @@ impl RehomeCounts {
     /// Names the problem if not every record that was found was stored, or left out for a reason that is counted. The versions of an
     /// erased document are not counted one by one.
     pub(super) fn account(&mut self) {
-        let settled = self.versions + self.already_stored + self.duplicates + self.without_key + self.unreadable;
+        let settled =
+            self.versions + self.already_stored + self.duplicates + self.without_key + self.excluded + self.unreadable;
         let left = (self.records + self.ended).saturating_sub(settled);
         if left > 0 && self.erased == 0 {
             self.missing += left;

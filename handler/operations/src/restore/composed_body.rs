@@ -7,16 +7,16 @@ use std::borrow::Cow;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, printable};
 use changefeed_history::Version;
-use serde_json::Value;
 
 use super::composition::RestoredFields;
 use super::planned_item::PlannedItem;
+use super::target_document::TargetDocument;
 use super::window_versions::{UndoOutcome, WindowVersions};
 use super::write::DocumentWriter;
 
 /// What a document is composed of, besides the live one.
 enum Source {
-    Document(Value),
+    Document(TargetDocument),
     Window(Box<WindowVersions>),
 }
 
@@ -30,8 +30,8 @@ impl DocumentWriter<'_> {
         &self,
         item: &PlannedItem,
         name: &DocumentName,
-        stored: Option<Value>,
-    ) -> Result<Value, Error> {
+        stored: Option<TargetDocument>,
+    ) -> Result<TargetDocument, Error> {
         let changed = || {
             let message =
                 "its history has changed since the plan: a version of the window was captured later, or removed";
@@ -48,7 +48,9 @@ impl DocumentWriter<'_> {
         let live = self.live(name).await?;
         let is_seen = live.as_ref().and_then(|live| live.etag.as_ref()) == item.live_etag.as_ref();
         let now = self.content(&source, live.as_ref());
-        if let Some(content) = now.as_ref().filter(|content| is_seen && self.is_planned(item, &source, content)) {
+        let is_as_planned =
+            |content: &TargetDocument| is_seen && self.is_planned(item, &source, content, live.as_ref());
+        if let Some(content) = now.as_ref().filter(|content| is_as_planned(content)) {
             return Ok(content.clone());
         }
         // The document was written since, perhaps by this restore.
@@ -62,10 +64,11 @@ impl DocumentWriter<'_> {
                 None => !self.is_stamped(Some(version)),
             });
         }
-        let planned = self.content(&source, seen.as_ref()).filter(|content| self.is_planned(item, &source, content));
-        let is_done = |content: &Value| {
+        let planned = self.content(&source, seen.as_ref());
+        let planned = planned.filter(|content| self.is_planned(item, &source, content, seen.as_ref()));
+        let is_done = |content: &TargetDocument| {
             let document = live.as_ref().and_then(|live| live.document.as_ref());
-            document.is_some_and(|document| self.restores.is_same_content(document, content))
+            document.is_some_and(|document| self.restores.is_same_content(document, &content.over(live.as_ref())))
         };
         match (planned, now.filter(|_| self.force)) {
             (Some(planned), None) => Ok(planned),
@@ -80,29 +83,37 @@ impl DocumentWriter<'_> {
         }
     }
 
-    fn content(&self, source: &Source, live: Option<&Version>) -> Option<Value> {
+    fn content(&self, source: &Source, live: Option<&Version>) -> Option<TargetDocument> {
         let fields = self.composition.fields.as_ref();
         let whole = match (source, &self.composition.window) {
             (Source::Document(document), _) => Cow::Borrowed(document),
             (Source::Window(versions), Some(window)) => {
                 match versions.undo(window, fields.map(RestoredFields::selection), live)?.outcome {
-                    UndoOutcome::Write { content, .. } => Cow::Owned(content),
+                    UndoOutcome::Write { content, .. } => {
+                        Cow::Owned(self.restores.target(content, versions.omitted().to_vec()))
+                    }
                     _ => return None,
                 }
             }
             (Source::Window(_), None) => return None,
         };
         match fields {
-            Some(fields) => fields.of(live, &whole).ok(),
+            Some(fields) => Some(whole.with_content(fields.of(live, &whole.over(live)).ok()?)),
             None => Some(whole.into_owned()),
         }
     }
 
     /// Whether the content is that of the plan. A stored document and the live one give always the same.
-    fn is_planned(&self, item: &PlannedItem, source: &Source, content: &Value) -> bool {
+    fn is_planned(
+        &self,
+        item: &PlannedItem,
+        source: &Source,
+        content: &TargetDocument,
+        live: Option<&Version>,
+    ) -> bool {
         match source {
             Source::Document(_) => true,
-            Source::Window(_) => item.body_digest.as_ref() == Some(&self.restores.content_digest(content)),
+            Source::Window(_) => item.body_digest.as_ref() == Some(&self.restores.content_digest(&content.over(live))),
         }
     }
 }

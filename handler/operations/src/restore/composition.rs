@@ -1,12 +1,13 @@
 //! How a restore composes the documents that it writes, where it does not write stored ones as they are.
 
 use changefeed_cosmos::Error;
-use changefeed_history::{FieldSelection, UntrackedFields, Version};
+use changefeed_history::{FieldSelection, OmittedFields, UntrackedFields, Version};
 use serde_json::Value;
 
 use super::planned_item::PlannedItem;
 use super::restore_request::RestoreRequest;
 use super::restores::Restores;
+use super::target_document::TargetDocument;
 use super::window_undo::WindowUndo;
 
 /// How documents are composed.
@@ -47,6 +48,18 @@ impl RestoredFields {
     /// Which fields they are.
     pub(super) fn selection(&self) -> &FieldSelection {
         &self.selection
+    }
+
+    /// The target with those of its kept fields that are restored, and with no field that is never stored.
+    pub(super) fn part_of(&self, target: &TargetDocument, never_stored: &OmittedFields) -> TargetDocument {
+        target
+            .with_content(never_stored.without(target.content.clone()))
+            .keeping(|field| self.selection.concerns(field))
+    }
+
+    /// Whether the request names the fields that are restored, not the others.
+    pub(super) fn names_fields(&self) -> bool {
+        matches!(self.selection, FieldSelection::Only(_))
     }
 
     /// The live document with the fields of the target.

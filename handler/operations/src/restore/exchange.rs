@@ -108,7 +108,13 @@ impl DocumentWriter<'_> {
         let rivals = rivals(&refused.iter().map(|one| &one.exchange).collect::<Vec<_>>());
         for (number, rival) in &rivals {
             let (Some(one), Some(other)) = (refused.get(*number), refused.get(rival.number)) else { continue };
-            let refusal = Refusal::of_rivals(unique_keys, rival.unique_key, &one.exchange.wanted, &other.id);
+            let refusal = Refusal::of_rivals(
+                unique_keys,
+                rival.unique_key,
+                &one.exchange.wanted,
+                &other.id,
+                self.restores.never_stored(),
+            );
             conclude(items, one.index, format!("{}; restore only one of them", refusal.reason));
         }
         let mut number = 0..;
@@ -231,7 +237,8 @@ impl DocumentWriter<'_> {
             (item.message, item.refusal) = (Some(changed(live.as_ref())), None);
             return Ok(None);
         }
-        let Some(body) = self.body(item, &name).await? else { return Ok(None) };
+        let Some(mut body) = self.body(item, &name).await? else { return Ok(None) };
+        body.keep_fields_of(live.as_ref());
         if let Some(live) = &live {
             item.replaced_version = Some(self.save_version(&name, live).await?.into());
         }

@@ -191,7 +191,7 @@ impl RestoreWorker<'_> {
     /// The ids of the documents that have values which a refused document is to have.
     async fn holders(&self, item: &PlannedItem, bodies: &Bodies, deadline: Instant) -> Result<Vec<String>, Error> {
         let writer = self.writer(bodies, false, deadline);
-        let Some(body) = permanent_as_none(writer.body(item, &item.name()).await)?.flatten() else {
+        let Some(body) = permanent_as_none(writer.complete_body(item, &item.name()).await)?.flatten() else {
             return Ok(Vec::new());
         };
         let refusals = permanent_as_none(writer.refusals(&item.partition_key, &item.id, body.document()).await)?;
@@ -262,7 +262,7 @@ impl RestoreWorker<'_> {
     async fn exchange(&self, item: &PlannedItem, writer: &DocumentWriter<'_>) -> Result<Exchange, Error> {
         let unique_keys = &self.written.definition().unique_keys;
         let name = item.name();
-        let body = permanent_as_none(writer.body(item, &name).await)?.flatten();
+        let body = permanent_as_none(writer.complete_body(item, &name).await)?.flatten();
         let live = writer.live(&name).await?.and_then(|live| live.document);
         let held = live.map(|live| unique_values(unique_keys, &live));
         let wanted = body.map(|body| unique_values(unique_keys, body.document()));

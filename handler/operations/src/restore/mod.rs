@@ -41,6 +41,7 @@ mod run;
 mod select;
 mod stamp;
 mod suggest;
+mod target_document;
 mod undo;
 mod undo_claim;
 mod unique_keys;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use changefeed_cosmos::{Container, DocumentName, Error, Key, digest};
+use changefeed_cosmos::{Container, DocumentName, Error, Key};
 use changefeed_jobs::Found;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
@@ -58,7 +58,7 @@ impl BackupPlanner<'_> {
         let plan = |line: &SelectedLine| {
             let (name, number, body) = (line.name.clone(), line.number, line.body.clone());
             async move {
-                let body_digest = body.as_ref().map(|body| digest(&body.to_string()));
+                let body_digest = body.as_ref().map(|body| self.restores.line_digest(body));
                 let planned = page_item(name.clone(), self.plan(name, body).await.map(Some))?;
                 let backup_line = Some(self.line(file, number));
                 Ok::<_, Error>(planned.map(|item| PlannedItem { backup_line, body_digest, ..item }))
@@ -135,11 +135,13 @@ impl BackupPlanner<'_> {
             return Ok(PlannedItem::without_write(name, Action::Unchanged).with_message(self.files.absent_message()));
         }
         let live = self.restores.history.live_in(self.written, &name, "live").await?;
-        if let (Some(fields), Some(body)) = (self.fields, &body) {
-            return Ok(self.restores.planned_fields(fields, name, body, live));
-        }
-        let keep_existing = self.request.into.is_some() && !self.request.force;
-        Ok(self.restores.planned_body(name, body, live, keep_existing))
+        let target = body.map(|body| self.restores.target_of_line(body));
+        let is_monitored = self.request.into.is_none();
+        let item = match (self.fields, &target) {
+            (Some(fields), Some(target)) => self.restores.planned_fields(fields, name, target, live),
+            _ => self.restores.planned_body(name, target, live, !is_monitored && !self.request.force),
+        };
+        self.restores.unless_excluded(item, is_monitored, self.request.force).await
     }
 
     fn line(&self, file: usize, number: u64) -> BackupLine {

@@ -10,6 +10,7 @@ use super::composition::RestoredFields;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_request::{FilterOn, RestoreRequest, Selection, Target};
 use super::restores::Restores;
+use super::target_document::TargetDocument;
 
 /// The most names that are looked up under other partition keys: each costs two queries over all partitions.
 const MAX_LOOKED_UP: usize = 10;
@@ -52,28 +53,37 @@ impl DocumentPlanner<'_> {
         Ok(Some(match state {
             AsOf::Version { version, may_be_deleted } => {
                 let exact = version.exact;
-                if let Some(fields) = self.fields {
-                    let Version { id, document, .. } = *version;
-                    let item = self.restores.planned_fields(fields, name, &document.unwrap_or_default(), live);
-                    let item = PlannedItem { version: Some(id.into()), ..item };
-                    return Ok(Some(with_doubt(item, exact, may_be_deleted, self.request.force)));
-                }
-                let item = self.restores.planned(name, Some(*version), live, into && !self.request.force);
-                with_doubt(item, exact, may_be_deleted, self.request.force)
+                let item = if let Some(fields) = self.fields {
+                    let id = version.id.clone();
+                    let item = self.restores.planned_fields(fields, name, &self.restores.target_of(*version), live);
+                    PlannedItem { version: Some(id.into()), ..item }
+                } else {
+                    self.restores.planned(name, Some(*version), live, into && !self.request.force)
+                };
+                let item = with_doubt(item, exact, may_be_deleted, self.request.force);
+                self.restores.unless_excluded(item, !into, self.request.force).await?
             }
             AsOf::Absent { because } if self.request.delete_created_after => {
-                self.restores.planned(name, None, live, false).with_message(absent_message(&because))
+                let item = self.restores.planned(name, None, live, false).before_message(absent_message(&because));
+                self.restores.unless_excluded(item, !into, self.request.force).await?
             }
             AsOf::Absent { because } => {
                 PlannedItem::without_write(name, Action::Unchanged).with_message(absent_message(&because))
             }
             AsOf::Unknown { since } => {
+                let excluded = self.restores.excluded_message(&name).await?.filter(|_| since.is_none());
+                if excluded.is_some() && !matches!(self.request.selection, Selection::Documents(_)) {
+                    return Ok(None);
+                }
                 let message = match since {
                     Some(since) => {
                         format!("the history of the document reaches back to {}", TimeExpression::from_second(since))
                     }
-                    None if exists_now => "the document has no versions".to_owned(),
-                    None => self.no_such_document(&name).await?,
+                    None => match excluded {
+                        Some(message) => message,
+                        None if exists_now => "the document has no versions".to_owned(),
+                        None => self.no_such_document(&name).await?,
+                    },
                 };
                 PlannedItem::without_write(name, Action::Unknown).with_message(message)
             }
@@ -137,8 +147,8 @@ impl Restores {
         keep_existing: bool,
     ) -> PlannedItem {
         let version = target.as_ref().map(|target| target.id.to_string());
-        let body = target.and_then(|target| target.document);
-        PlannedItem { version, ..self.planned_body(name, body, live, keep_existing) }
+        let target = target.map(|target| self.target_of(target));
+        PlannedItem { version, ..self.planned_body(name, target, live, keep_existing) }
     }
 
     /// The item that takes some fields of a document from the target, and keeps the others of the live document.
@@ -146,29 +156,36 @@ impl Restores {
         &self,
         fields: &RestoredFields,
         name: DocumentName,
-        target: &Value,
+        target: &TargetDocument,
         live: Option<Version>,
     ) -> PlannedItem {
-        match fields.of(live.as_ref(), target) {
+        match fields.of(live.as_ref(), &target.over(live.as_ref())) {
             Err(message) => PlannedItem::without_write(name, Action::Conflict).with_message(message),
             Ok(content) => {
                 let body_digest = Some(self.content_digest(&content));
-                let item = self.planned_body(name, Some(content), live, false);
+                let kept = self.message_of_fields(Some(&fields.part_of(target, self.never_stored())), live.as_ref());
+                let item = self.planned_body(name, Some(TargetDocument::complete(content)), live, false);
                 let action = if item.action == Action::Replace { Action::Merge } else { item.action };
-                PlannedItem { action, body_digest, ..item }
+                let item = PlannedItem { action, body_digest, ..item };
+                match kept.filter(|_| action.is_write() || fields.names_fields()) {
+                    Some(message) => item.and_message(message),
+                    None => item,
+                }
             }
         }
     }
 
-    /// [`Self::planned`] with the body of the target.
+    /// [`Self::planned`] with the document of the target.
     pub(super) fn planned_body(
         &self,
         name: DocumentName,
-        after: Option<Value>,
+        target: Option<TargetDocument>,
         live: Option<Version>,
         keep_existing: bool,
     ) -> PlannedItem {
         let before = live.as_ref().and_then(|live| live.document.clone());
+        let fields = self.message_of_fields(target.as_ref(), live.as_ref());
+        let after = target.map(|target| target.into_content_over(live.as_ref()));
         let is_same = match (&before, &after) {
             (Some(before), Some(after)) => self.is_same_content(before, after),
             (None, None) => true,
@@ -182,11 +199,13 @@ impl Restores {
             (Some(_), None) => Action::Delete,
         };
         let time_to_live = after.as_ref().and_then(own_ttl).filter(|ttl| *ttl > 0);
-        let content =
-            |document: Option<Value>| document.map(|document| self.without_stamp(document)).unwrap_or_default();
+        let content = |document: Option<Value>| {
+            document.map(|document| self.showable(self.without_stamp(document))).unwrap_or_default()
+        };
         let mut shown = changes(&content(before), &content(after));
         shown.truncate(MAX_SHOWN_CHANGES);
-        PlannedItem {
+        let fields = fields.filter(|_| action.is_write());
+        let item = PlannedItem {
             replaced_version: live.as_ref().map(|live| live.id.to_string()),
             changes: if action.is_write() || action == Action::Conflict { shown } else { Vec::new() },
             message: match (action, time_to_live) {
@@ -198,6 +217,10 @@ impl Restores {
             },
             live_etag: live.and_then(|live| live.etag),
             ..PlannedItem::without_write(name, action)
+        };
+        match fields {
+            Some(message) => item.and_message(message),
+            None => item,
         }
     }
 }
@@ -210,10 +233,10 @@ fn with_doubt(item: PlannedItem, exact: bool, may_be_deleted: bool, force: bool)
     if !exact {
         let action = if force { item.action } else { Action::Conflict };
         let message = "date-time strings of this version may have been rewritten by the Functions host";
-        return PlannedItem { action, ..item }.with_message(message);
+        return PlannedItem { action, ..item }.before_message(message);
     }
     if may_be_deleted {
-        return item.with_message(
+        return item.before_message(
             "it may have been deleted before the target time: no delete is recorded, but it was missing later",
         );
     }

@@ -11,6 +11,7 @@ use super::composition::RestoredFields;
 use super::planned_item::{Action, PlannedItem};
 use super::restore_page::page_item;
 use super::restores::Restores;
+use super::target_document::TargetDocument;
 use super::window_undo::WindowUndo;
 use super::window_versions::{MAX_VERSIONS, UndoOutcome, Undone, WindowVersions};
 use crate::scan::{RecentStates, ScanState};
@@ -59,28 +60,37 @@ impl WindowPlanner<'_> {
         // Read after the versions, so that it is not older than they are.
         let live = history.live(&name).await?;
         let fields = self.fields.map(RestoredFields::selection);
-        Ok(versions.undo(self.window, fields, live.as_ref()).map(|undone| self.item(name, undone, live)))
+        let Some(undone) = versions.undo(self.window, fields, live.as_ref()) else { return Ok(None) };
+        let item = self.item(name, undone, &versions, live);
+        self.restores.unless_excluded(item, true, self.window.options.force).await.map(Some)
     }
 
     /// The document that is written: with `fields`, only those are taken from the content.
-    fn restored(&self, live: Option<&Version>, content: Value) -> Result<Value, String> {
+    fn restored(&self, live: Option<&Version>, target: TargetDocument) -> Result<TargetDocument, String> {
         match self.fields {
-            Some(fields) => fields.of(live, &content),
-            None => Ok(content),
+            Some(fields) => Ok(target.with_content(fields.of(live, &target.over(live))?)),
+            None => Ok(target),
         }
     }
 
-    fn item(&self, name: DocumentName, undone: Undone, live: Option<Version>) -> PlannedItem {
+    fn item(
+        &self,
+        name: DocumentName,
+        undone: Undone,
+        versions: &WindowVersions,
+        live: Option<Version>,
+    ) -> PlannedItem {
+        let target = |content: Value| self.restores.target(content, versions.omitted().to_vec());
         let Undone { outcome, base, kept_paths, reason } = undone;
         let without_write = |action| PlannedItem::without_write(name.clone(), action);
         let item = match outcome {
-            UndoOutcome::Write { content, is_merged } => match self.restored(live.as_ref(), content) {
+            UndoOutcome::Write { content, is_merged } => match self.restored(live.as_ref(), target(content)) {
                 Err(message) => without_write(Action::Conflict).with_message(message),
-                Ok(content) => {
+                Ok(target) => {
                     let is_merged = is_merged || self.fields.is_some();
                     let is_composed = base.is_none() || self.fields.is_some();
-                    let digest = is_composed.then(|| self.restores.content_digest(&content));
-                    let planned = self.restores.planned_body(name.clone(), Some(content), live, false);
+                    let digest = is_composed.then(|| self.restores.content_digest(&target.over(live.as_ref())));
+                    let planned = self.restores.planned_body(name.clone(), Some(target), live, false);
                     let action =
                         if is_merged && planned.action == Action::Replace { Action::Merge } else { planned.action };
                     PlannedItem { action, version: base, body_digest: digest, ..planned }
@@ -92,10 +102,10 @@ impl WindowPlanner<'_> {
             UndoOutcome::Unknown => without_write(Action::Unknown),
             UndoOutcome::Conflict { overwritten } => {
                 // What it would become is shown, so that a person can decide.
-                let content = overwritten.and_then(|content| self.restored(live.as_ref(), content).ok());
+                let content = overwritten.and_then(|content| self.restored(live.as_ref(), target(content)).ok());
                 let shown = content
                     .filter(|_| live.is_some())
-                    .map(|content| self.restores.planned_body(name.clone(), Some(content), live, false).changes);
+                    .map(|target| self.restores.planned_body(name.clone(), Some(target), live, false).changes);
                 PlannedItem { changes: shown.unwrap_or_default(), ..without_write(Action::Conflict) }
             }
         };
@@ -108,9 +118,17 @@ impl WindowPlanner<'_> {
 }
 
 impl Restores {
-    /// A digest of the content of a document, without the stamp.
+    /// A digest of the content of a document, without the stamp and without the fields that are never stored.
     pub(super) fn content_digest(&self, content: &Value) -> String {
-        digest(&self.without_stamp(content.clone()).to_string())
+        digest(&self.showable(self.without_stamp(content.clone())).to_string())
+    }
+
+    /// A digest of a document on the line of a backup, without the fields that are never stored.
+    pub(super) fn line_digest(&self, content: &Value) -> String {
+        match self.never_stored().is_empty() {
+            true => digest(&content.to_string()),
+            false => digest(&self.showable(content.clone()).to_string()),
+        }
     }
 }
 

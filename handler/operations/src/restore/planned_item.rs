@@ -119,6 +119,20 @@ impl PlannedItem {
         Self { message: Some(message.into()), ..self }
     }
 
+    /// The same item with a further message.
+    pub(super) fn and_message(self, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let message = self.message.as_ref().map_or(message.clone(), |first| format!("{first}; {message}"));
+        self.with_message(message)
+    }
+
+    /// The same item with a message before the one that it has.
+    pub(super) fn before_message(self, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let message = self.message.as_ref().map_or(message.clone(), |last| format!("{message}; {last}"));
+        self.with_message(message)
+    }
+
     /// Whether the document has a body to write, and is not deleted.
     pub(super) fn has_body(&self) -> bool {
         self.version.is_some() || self.backup_line.is_some() || self.body_digest.is_some()

@@ -3,21 +3,38 @@
 //! The id distinguishes the writes of concurrent restores that write the same content. The stamp is not part of the content:
 //! documents are compared without it.
 
-use changefeed_cosmos::{Error, ErrorKind, MAX_RECORD_BYTES};
+use changefeed_cosmos::{Error, ErrorKind, FieldPath, MAX_RECORD_BYTES};
+use changefeed_history::Version;
 use serde_json::Value;
 
 use super::restores::Restores;
+use super::target_document::{TargetDocument, keep_fields};
 
 /// The content of a document to write, and its stamp.
 pub(super) struct Body {
     content: Value,
     stamped: Option<Value>,
+    /// The fields that are those of the live document.
+    kept: Vec<FieldPath>,
 }
 
 impl Body {
     /// The document as it is written.
     pub(super) fn document(&self) -> &Value {
         self.stamped.as_ref().unwrap_or(&self.content)
+    }
+
+    /// Whether the live document decides some of its fields.
+    pub(super) fn keeps_fields(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    /// Takes the fields that the live document decides from the live document.
+    pub(super) fn keep_fields_of(&mut self, live: Option<&Version>) {
+        let live = live.and_then(|live| live.document.as_ref());
+        for document in [Some(&mut self.content), self.stamped.as_mut()].into_iter().flatten() {
+            keep_fields(document, &self.kept, live);
+        }
     }
 
     /// Whether this restore may have written the document without its stamp.
@@ -56,9 +73,10 @@ pub(super) enum Comparison {
 
 impl Restores {
     /// A document to write, with the stamp of a restore that began at `second` since 1970.
-    pub(super) fn stamped(&self, content: Value, second: i64, restore_id: &str) -> Body {
+    pub(super) fn stamped(&self, target: TargetDocument, second: i64, restore_id: &str) -> Body {
+        let TargetDocument { content, kept, .. } = target;
         let mut stamped = content.clone();
-        let Value::Object(properties) = &mut stamped else { return Body { content, stamped: None } };
+        let Value::Object(properties) = &mut stamped else { return Body { content, stamped: None, kept } };
         let fields = [
             (&self.options.restored_at_field, Value::from(second)),
             (&self.options.restore_id_field, Value::from(restore_id)),
@@ -69,7 +87,7 @@ impl Restores {
             }
         }
         let is_stamped = self.stamp_fields().next().is_some();
-        Body { content, stamped: is_stamped.then_some(stamped) }
+        Body { content, stamped: is_stamped.then_some(stamped), kept }
     }
 
     /// Compares a live document with the one that a restore is to write.

@@ -162,6 +162,7 @@ impl Restores {
             Err(error) => return Err(error),
         };
         let item = self.planned(name, before, live, false);
+        let item = self.unless_excluded(item, record.into.is_none(), force).await?;
         if !item.action.is_write() {
             return Ok(item);
         }
@@ -210,7 +211,7 @@ impl Restores {
             return Ok(live.document.as_ref().is_some_and(|live| self.content_digest(live) == *composed));
         }
         let Some(version) = &done.version else { return Ok(false) };
-        let restored = self.history.version(name, version).await?.document.unwrap_or_default();
+        let restored = self.target_of(self.history.version(name, version).await?).over(Some(live));
         Ok(live.document.as_ref().is_some_and(|live| self.is_same_content(live, &restored)))
     }
 }

@@ -1,6 +1,7 @@
 //! The unique keys of a container, and which of them refuse a document.
 
-use changefeed_cosmos::{Container, Error, Key, KeyComponent, KeyNumber, KeyPath, display_key_paths};
+use changefeed_cosmos::{Container, Error, FieldPath, Key, KeyComponent, KeyNumber, KeyPath, display_key_paths};
+use changefeed_history::OmittedFields;
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
 
@@ -39,20 +40,34 @@ impl Refusal {
     }
 
     /// Two documents of one restore are to have the same value of the unique key of this number.
-    pub(super) fn of_rivals(unique_keys: &[Vec<KeyPath>], number: usize, wanted: &UniqueValues, other: &str) -> Self {
-        let paths = unique_keys.get(number).map(|paths| display_key_paths(paths)).unwrap_or_default();
-        let values = wanted.get(number).map(|values| display(values)).unwrap_or_default();
+    pub(super) fn of_rivals(
+        unique_keys: &[Vec<KeyPath>],
+        number: usize,
+        wanted: &UniqueValues,
+        other: &str,
+        hidden: &OmittedFields,
+    ) -> Self {
+        let (names, values) = match (unique_keys.get(number), wanted.get(number)) {
+            (Some(paths), Some(values)) => (display_key_paths(paths), display(paths, values, hidden)),
+            _ => Default::default(),
+        };
         Self {
             reason: format!(
-                "unique key {paths}: document {other:?} of this restore is to have the same value, {values}"
+                "unique key {names}: document {other:?} of this restore is to have the same value, {values}"
             ),
             holder: None,
         }
     }
 }
 
-fn display(values: &[Value]) -> String {
-    values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
+/// The values of a unique key, without those of fields that are never stored: a message becomes part of a record.
+fn display(paths: &[KeyPath], values: &[Value], hidden: &OmittedFields) -> String {
+    let shown = |(path, value): (&KeyPath, &Value)| {
+        let field = path.segments().iter().fold(FieldPath::default(), |path, name| path.child(name));
+        let is_hidden = hidden.fields().iter().any(|hidden| field.segments().starts_with(hidden.segments()));
+        if is_hidden { "a value that is not shown".to_owned() } else { value.to_string() }
+    };
+    paths.iter().zip(values).map(shown).collect::<Vec<_>>().join(", ")
 }
 
 /// Why unique keys refuse a document: one refusal for each document of the partition key value that has a value of it. One without a
@@ -65,6 +80,7 @@ pub(super) async fn refusals(
     key: &Key,
     id: &str,
     document: &Value,
+    hidden: &OmittedFields,
 ) -> Result<Vec<Refusal>, Error> {
     let unique_keys = &container.definition().unique_keys;
     let mut refusals = Vec::new();
@@ -84,7 +100,7 @@ pub(super) async fn refusals(
         let query = format!("SELECT VALUE c.id FROM c WHERE {}", conditions.join(" AND "));
         let mut others = container.select_few::<String>(&query, &parameters, Some(key), 1).await?;
         if let Some(other) = others.try_next().await? {
-            let (paths, values) = (display_key_paths(paths), display(&values));
+            let (paths, values) = (display_key_paths(paths), display(paths, &values, hidden));
             refusals.push(Refusal {
                 reason: format!(
                     "unique key {paths}: document {other:?} of the same partition key has the same value, {values}"

@@ -1,7 +1,9 @@
 //! The versions of one document around a time window, and what undoing the window makes of the document.
 
 use changefeed_cosmos::{DocumentName, Error, FieldPath};
-use changefeed_history::{Base, DocumentWindow, FieldSelection, History, UndoAction, Version, WindowVersion};
+use changefeed_history::{
+    Base, DocumentWindow, FieldSelection, History, UndoAction, Version, WindowVersion, outermost,
+};
 use serde_json::Value;
 
 use super::window_undo::WindowUndo;
@@ -16,6 +18,10 @@ pub(super) struct WindowVersions {
     /// Oldest first.
     versions: Vec<Version>,
     earlier: Option<Version>,
+    /// The fields that a version lacks because they are never stored, and those that are never stored now. No version has them here.
+    omitted: Vec<FieldPath>,
+    /// Whether a stored version has one of them.
+    is_any_hidden: bool,
 }
 
 /// What undoing a window does with a document.
@@ -66,7 +72,17 @@ impl WindowVersions {
             versions.push(version);
         }
         versions.reverse();
-        Ok(Some(Self { versions, earlier }))
+        let all = || versions.iter().chain(&earlier);
+        let never_stored = history.omitted_fields().fields();
+        let omitted = outermost(all().flat_map(|version| &version.omitted).chain(never_stored).cloned().collect());
+        let all = versions.iter_mut().chain(&mut earlier);
+        let is_any_hidden = all.fold(false, |hidden, version| version.hide(&omitted) | hidden);
+        Ok(Some(Self { versions, earlier, omitted, is_any_hidden }))
+    }
+
+    /// The fields of which nothing is known, so that undoing the window does not change them.
+    pub(super) fn omitted(&self) -> &[FieldPath] {
+        &self.omitted
     }
 
     /// Leaves out the versions that do not meet a condition.
@@ -75,13 +91,19 @@ impl WindowVersions {
     }
 
     /// What undoing the selected versions does with these fields of the document, which is `live` now; `None` if none is selected. The
-    /// content is that of the whole document.
+    /// content is that of the whole document, without the fields of which nothing is known.
     pub(super) fn undo(
         &self,
         window: &WindowUndo,
         fields: Option<&FieldSelection>,
         live: Option<&Version>,
     ) -> Option<Undone> {
+        let known = live.filter(|_| !self.omitted.is_empty()).map(|live| {
+            let mut known = live.clone();
+            known.hide(&self.omitted);
+            known
+        });
+        let live = known.as_ref().or(live);
         let versions: Vec<WindowVersion<'_>> = self
             .versions
             .iter()
@@ -104,7 +126,8 @@ impl WindowVersions {
         };
         let is_merged = matches!(undo.action, UndoAction::Merge(_));
         Some(Undone {
-            base: if is_merged { None } else { stored_base() },
+            // A stored version that has such a field is not the document that is written.
+            base: if is_merged || self.is_any_hidden { None } else { stored_base() },
             outcome: match undo.action {
                 UndoAction::Create(content) | UndoAction::Replace(content) => {
                     UndoOutcome::Write { content: content.into_owned(), is_merged }

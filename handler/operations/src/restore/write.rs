@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
-use changefeed_history::{Operation, Version, VersionId};
+use changefeed_history::{EXCLUDED, Operation, Version, VersionId};
 use serde_json::Value;
 
 use super::backup_files::Bodies;
@@ -133,6 +133,9 @@ impl DocumentWriter<'_> {
                 Some(live) => Some(live),
                 None => self.live(&name).await?,
             };
+            if let Some(body) = &mut body {
+                body.keep_fields_of(live.as_ref());
+            }
             let live_etag = live.as_ref().and_then(|live| live.etag.clone());
             match self.is_written(item, &name, live.as_ref(), &body).await? {
                 Some(true) => {
@@ -207,8 +210,11 @@ impl DocumentWriter<'_> {
     /// When the document cannot be read.
     pub(super) async fn find_written(&self, mut item: PlannedItem) -> Result<Option<PlannedItem>, Error> {
         let name = item.name();
-        let body = self.body(&item, &name).await?;
+        let mut body = self.body(&item, &name).await?;
         let live = self.live(&name).await?;
+        if let Some(body) = &mut body {
+            body.keep_fields_of(live.as_ref());
+        }
         if self.is_written(&item, &name, live.as_ref(), &body).await? != Some(true) {
             return Ok(None);
         }
@@ -233,7 +239,7 @@ impl DocumentWriter<'_> {
         })
     }
 
-    /// The body to write; `None` for a delete.
+    /// The body to write; `None` for a delete. The caller sets the fields that the live document decides.
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] when it is no longer what was planned.
@@ -245,8 +251,8 @@ impl DocumentWriter<'_> {
                 return Ok(Some(self.restores.stamped(content, self.second, self.restore_id)));
             }
             (_, Some(version), _) => match self.together.and_then(|read| read.version(name, version)) {
-                Some(version) => version.document.clone().unwrap_or_default(),
-                None => self.restores.history.version(name, version).await?.document.unwrap_or_default(),
+                Some(version) => self.restores.target_of(version.clone()),
+                None => self.restores.target_of(self.restores.history.version(name, version).await?),
             },
             (_, None, Some(line)) => {
                 let changed = || {
@@ -256,8 +262,8 @@ impl DocumentWriter<'_> {
                 };
                 let content = self.bodies.get(line).cloned().ok_or_else(changed)?;
                 match &item.body_digest {
-                    Some(planned) if *planned != digest(&content.to_string()) => return Err(changed()),
-                    _ => content,
+                    Some(planned) if *planned != self.restores.line_digest(&content) => return Err(changed()),
+                    _ => self.restores.target_of_line(content),
                 }
             }
             (_, None, None) => {
@@ -269,6 +275,18 @@ impl DocumentWriter<'_> {
         let content =
             if self.composition.composes(item) { self.composed(item, name, Some(content)).await? } else { content };
         Ok(Some(self.restores.stamped(content, self.second, self.restore_id)))
+    }
+
+    /// [`Self::body`] with the fields that the live document decides.
+    ///
+    /// # Errors
+    /// As [`Self::body`].
+    pub(super) async fn complete_body(&self, item: &PlannedItem, name: &DocumentName) -> Result<Option<Body>, Error> {
+        let mut body = self.body(item, name).await?;
+        if let Some(body) = body.as_mut().filter(|body| body.keeps_fields()) {
+            body.keep_fields_of(self.live(name).await?.as_ref());
+        }
+        Ok(body)
     }
 
     /// Whether this restore was the last to write the document.
@@ -286,9 +304,20 @@ impl DocumentWriter<'_> {
     }
 
     /// Ensures that the version that will be overwritten is stored exactly in the history. Returns its id there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when the capture filter excludes the document, unless the restore is forced: then nothing is stored.
     pub(super) async fn save_version(&self, name: &DocumentName, live: &Version) -> Result<VersionId, Error> {
         if !self.is_monitored || self.together.is_some_and(|read| read.is_stored_exactly(name, live)) {
             return Ok(live.id.clone());
+        }
+        if self.restores.history.rules().await?.excludes(name) {
+            let action = format!("saving the live version of document {}", printable(&name.id));
+            return if self.force {
+                Ok(live.id.clone())
+            } else {
+                Err(Error::new(ErrorKind::Conflict, action, EXCLUDED))
+            };
         }
         let is_missing = self.together.is_some_and(|read| read.is_missing(name, live));
         self.restores.history.ensure_stored_exactly(name, live, is_missing, self.deadline).await
@@ -389,6 +418,9 @@ impl DocumentWriter<'_> {
     /// Stores a delete of this restore as a version: the change feed may not report it.
     async fn store_removal(&self, removed: Option<&Version>) -> Result<(), Error> {
         let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
+        if self.restores.history.rules().await?.excludes(&removed.document_name()) {
+            return Ok(());
+        }
         let now = self.restores.history.clock().now().await?.time();
         let second = now.timestamp().max(removed.source_ts);
         let removal = Version {
@@ -402,6 +434,7 @@ impl DocumentWriter<'_> {
             etag: None,
             actor: None,
             expires_at: None,
+            omitted: Vec::new(),
             document: None,
             previous: None,
             ..removed.clone()
@@ -434,7 +467,8 @@ impl DocumentWriter<'_> {
 
     /// See [`refusals`].
     pub(super) async fn refusals(&self, key: &Key, id: &str, document: &Value) -> Result<Vec<Refusal>, Error> {
-        retry(self.deadline, || refusals(self.container, key, id, document)).await
+        let hidden = self.restores.never_stored();
+        retry(self.deadline, || refusals(self.container, key, id, document, hidden)).await
     }
 }
 

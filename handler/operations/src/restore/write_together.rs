@@ -29,8 +29,8 @@ impl DocumentWriter<'_> {
         mut names: Vec<DocumentName>,
         concurrency: usize,
     ) -> Result<(), Error> {
-        let erased = self.restores.erased(self.deadline).await?;
-        names.retain(|name| !erased.contains(name));
+        let (erased, rules) = (self.restores.erased(self.deadline).await?, self.restores.history.rules().await?);
+        names.retain(|name| !erased.contains(name) && !rules.excludes(name));
         let read = futures::stream::iter(names).map(|name| async move {
             let live = self.live(&name).await?;
             Ok::<_, Error>(live.map(|live| (name, live)))

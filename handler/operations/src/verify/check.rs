@@ -1,7 +1,9 @@
 //! The first and second phase: reads the live documents and the versions, and returns suspicions.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
-use changefeed_history::{DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields};
+use changefeed_history::{
+    CheckedRules, DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields,
+};
 use changefeed_jobs::{Found, PagedQuery};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -14,6 +16,8 @@ use crate::scan::{LiveRow, RecentStates, ScanState, query_versions, select_live}
 pub(super) struct Check<'a> {
     /// The documents that are erased: their history is to be empty.
     pub erased: &'a ErasedSet,
+    /// What is never stored: excluded documents have no history.
+    pub rules: &'a CheckedRules,
     pub history: &'a History,
     pub dead_letters: &'a DeadLetters,
     /// The partition key value that the check is limited to.
@@ -105,7 +109,7 @@ impl Check<'_> {
 
     /// Without the rows whose versions are stored exactly, which are found with few requests.
     async fn not_stored_exactly(&self, rows: Vec<LiveRow>) -> Vec<LiveRow> {
-        let rows: Vec<LiveRow> = rows.into_iter().filter(|row| !self.erased.contains(&row.name)).collect();
+        let rows: Vec<LiveRow> = rows.into_iter().filter(|row| !self.is_left_out(&row.name)).collect();
         let versions: Vec<_> = rows.iter().map(|row| (row.name.clone(), row.version.clone())).collect();
         match self.history.outlines_many(&versions).await {
             Ok(stored) => {
@@ -117,6 +121,11 @@ impl Check<'_> {
                 rows
             }
         }
+    }
+
+    /// Whether the history of a document is not looked at.
+    fn is_left_out(&self, name: &DocumentName) -> bool {
+        self.erased.contains(name) || self.rules.excludes(name)
     }
 
     async fn suspect_live(&self, row: LiveRow) -> Result<Option<Suspicion>, Error> {
@@ -181,7 +190,7 @@ impl Check<'_> {
             }
         };
         let name = DocumentName { id: version.source_id.clone(), partition_key: version.partition_key.clone() };
-        if self.key.is_some_and(|key| *key != name.partition_key) || self.erased.contains(&name) {
+        if self.key.is_some_and(|key| *key != name.partition_key) || self.is_left_out(&name) {
             return Ok(None);
         }
         let mut findings = Vec::new();

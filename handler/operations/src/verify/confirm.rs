@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, expires_at, own_ttl};
-use changefeed_history::{DeadLetters, ErasedSet, History, Outline, ReplayOutcome, VersionId};
+use changefeed_history::{CheckedRules, DeadLetters, ErasedSet, History, Outline, ReplayOutcome, VersionId};
 use tokio::sync::Semaphore;
 
 use super::check::Presence;
@@ -17,6 +17,8 @@ const ATTEMPTS: usize = 5;
 pub(super) struct Confirm<'a> {
     /// The documents that are erased.
     pub erased: &'a ErasedSet,
+    /// What is never stored.
+    pub rules: &'a CheckedRules,
     pub history: &'a History,
     pub dead_letters: &'a DeadLetters,
     pub repair: Repair<'a>,
@@ -54,7 +56,7 @@ impl Confirm<'_> {
     /// A transient failure, and one that does not concern the document.
     pub(super) async fn confirm(&self, suspected: Finding) -> Result<Confirmed, Error> {
         let name = suspected.name();
-        if self.erased.contains(&name) {
+        if self.erased.contains(&name) || self.rules.excludes(&name) {
             return Ok(Confirmed::Nothing);
         }
         let confirmed = match suspected.kind {
@@ -173,7 +175,7 @@ impl Confirm<'_> {
                     suspected.clone().repaired_by(version).into()
                 }
                 ReplayOutcome::StillDead => suspected.clone().with_message(replay.message.unwrap_or_default()).into(),
-                ReplayOutcome::Erased => Confirmed::Nothing,
+                ReplayOutcome::Erased | ReplayOutcome::Excluded => Confirmed::Nothing,
             }),
             false => {
                 let letter = self.dead_letters.show(letter).await;

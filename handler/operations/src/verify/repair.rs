@@ -44,6 +44,7 @@ impl Repair<'_> {
             captured_by: self.job_id.to_owned(),
             exact: true,
             inferred: true,
+            omitted: Vec::new(),
             schema: SCHEMA,
             document: None,
             previous: None,

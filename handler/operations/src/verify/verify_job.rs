@@ -195,8 +195,10 @@ impl<'a> Worker<'a> {
         let deadline = Instant::now() + self.page_patience();
         let (range, continuation) = (parts.range(&part), part.continuation.as_deref());
         let erased = Box::pin(self.verifications.history.erased().current(deadline)).await?;
+        let rules = self.verifications.history.rules().await?;
         let check = Check {
             erased: &erased,
+            rules: &rules,
             history: &self.verifications.history,
             dead_letters: &self.verifications.dead_letters,
             key: self.request.partition_key.as_ref(),
@@ -301,8 +303,10 @@ impl<'a> Worker<'a> {
         }
         let deadline = Instant::now() + self.page_patience();
         let erased = Box::pin(self.verifications.history.erased().current(deadline)).await?;
+        let rules = self.verifications.history.rules().await?;
         let confirm = Confirm {
             erased: &erased,
+            rules: &rules,
             history: &self.verifications.history,
             dead_letters: &self.verifications.dead_letters,
             repair: Repair {

@@ -45,6 +45,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         concurrency: 16,
         batch_timeout: Duration::from_secs(30),
         indexed_fields: Vec::new(),
+        capture_rules: Default::default(),
         actor_fields: ActorFields::default(),
         restored_at_field: None,
         restore_id_field: None,

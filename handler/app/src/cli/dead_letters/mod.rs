@@ -78,6 +78,8 @@ impl ListItem for DeadLetter {
         "rewrittenByHost",
         "attempts",
         "attemptedAt",
+        "omitted",
+        "withoutPayload",
         "schema",
         "payload",
     ];
@@ -115,6 +117,11 @@ fn print_letter(letter: &DeadLetter) -> Result<()> {
     if let Some(attempted_at) = &letter.attempted_at {
         let last = time::of_text(attempted_at);
         print_line(&format!("Replayed {} times without success, last at {last}", letter.attempts))?;
+    }
+    if letter.without_payload {
+        return print_line(
+            "The payload is not stored: it could not be read, and may have fields that are never stored.",
+        );
     }
     print_line(letter.payload.as_deref().unwrap_or_default())
 }
@@ -204,6 +211,7 @@ fn outcome(replay: &Replay) -> &'static str {
         ReplayOutcome::AlreadyStored => "already stored",
         ReplayOutcome::StillDead => "still a dead letter",
         ReplayOutcome::Erased => "erased and removed",
+        ReplayOutcome::Excluded => "excluded by the capture filter and removed",
     }
 }
 

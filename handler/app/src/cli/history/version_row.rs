@@ -1,6 +1,6 @@
 //! The versions of a document as items of a list.
 
-use changefeed_history::Version;
+use changefeed_history::{Version, remove_fields};
 use serde::Serialize;
 
 use crate::cli::list::ListItem;
@@ -29,7 +29,12 @@ pub(super) fn version_rows(versions: Vec<Version>, is_table: bool) -> Vec<Versio
 
 fn describe_change(newer_and_older: &[Version]) -> String {
     let [newer, older] = newer_and_older else { return String::new() };
-    let body = |version: &Version| version.document.clone().unwrap_or_default();
+    let omitted = [older.omitted.as_slice(), &newer.omitted].concat();
+    let body = |version: &Version| {
+        let mut document = version.document.clone().unwrap_or_default();
+        remove_fields(&mut document, &omitted);
+        document
+    };
     describe(&changefeed_history::changes(&body(older), &body(newer)))
 }
 
@@ -59,6 +64,7 @@ impl ListItem for VersionRow {
         "capturedBy",
         "exact",
         "inferred",
+        "omitted",
         "schema",
         "document",
         "previous",

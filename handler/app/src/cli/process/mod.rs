@@ -26,6 +26,7 @@ const SIGNAL_INTERVAL: Duration = Duration::from_secs(2);
 ///
 /// The instance captures some of the sources, and runs the jobs of all: which instance a job is delivered to does not depend on its source.
 pub async fn run(all: Sources, sources: Sources, arguments: &ProcessArguments) -> Result<Exit> {
+    sources.check_capture_rules().await?;
     let options = options(arguments);
     let mode = options.mode_of(sources.first());
     let modes: Vec<Value> = sources

@@ -83,6 +83,7 @@ pub(super) fn sentence(view: &RehomeView) -> String {
         (counts.ended, "deletes added because the partition key changed"),
         (counts.without_key, "deletes without a known partition key, not stored"),
         (counts.erased, "erased documents, not stored"),
+        (counts.excluded, "excluded by the capture filter, not stored"),
         (counts.unreadable, "not readable"),
         (counts.missing, "missing"),
         (counts.different, "different"),

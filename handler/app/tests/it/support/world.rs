@@ -49,6 +49,7 @@ pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions
         batch_timeout: Duration::from_secs(30),
         indexed_fields: indexed_fields(),
         actor_fields: ActorFields::parse_list("updatedBy").expect("fields"),
+        capture_rules: Default::default(),
         restored_at_field: Some("restored_at".to_owned()),
         restore_id_field: Some("restore_id".to_owned()),
         retention_days: None,

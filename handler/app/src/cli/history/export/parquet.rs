@@ -161,6 +161,7 @@ impl ParquetVersions {
             Column::text("capturedBy", true),
             Column::new("exact", true, Data::Flag(Values::new())),
             Column::new("inferred", true, Data::Flag(Values::new())),
+            Column::text("omitted", false),
             Column::new("schema", true, Data::Int(Values::new())),
         ];
         match fields {
@@ -205,6 +206,8 @@ impl ParquetVersions {
     fn cells(&self, version: Version) -> Vec<Cell> {
         let time = |second: i64| Cell::Long(Some(second.saturating_mul(1_000_000)));
         let captured = DateTime::parse_from_rfc3339(&version.captured_at).ok().map(|time| time.timestamp_micros());
+        let omitted: Vec<String> = version.omitted.iter().map(FieldPath::pointer).collect();
+        let omitted = (!omitted.is_empty()).then(|| Value::from(omitted).to_string());
         let mut cells = vec![
             Cell::Text(Some(version.id.to_string())),
             Cell::Text(version.pk.as_ref().map(cell_text)),
@@ -220,6 +223,7 @@ impl ParquetVersions {
             Cell::Text(Some(version.captured_by)),
             Cell::Flag(version.exact),
             Cell::Flag(version.inferred),
+            Cell::Text(omitted),
             Cell::Int(i32::try_from(version.schema).unwrap_or(i32::MAX)),
         ];
         match &self.fields {
