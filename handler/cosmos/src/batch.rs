@@ -31,11 +31,11 @@ impl Container {
         for write in writes {
             batch = match *write {
                 BatchWrite::Create(item) => {
-                    batch.create_item(&self.scope.marked("of a batch", item)?).map_err(failed)?
+                    batch.create_item(&*self.scope.marked("of a batch", item)).map_err(failed)?
                 }
                 BatchWrite::Replace(id, item, etag) => {
                     let options = BatchReplaceOptions::default().with_precondition(if_match(etag));
-                    batch.replace_item(id.to_owned(), &self.scope.marked(id, item)?, Some(options)).map_err(failed)?
+                    batch.replace_item(id.to_owned(), &*self.scope.marked(id, item), Some(options)).map_err(failed)?
                 }
                 BatchWrite::Delete(id, etag) => {
                     let options = BatchDeleteOptions::default().with_precondition(if_match(etag));

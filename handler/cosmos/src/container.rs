@@ -73,6 +73,14 @@ impl std::fmt::Debug for Container {
     }
 }
 
+/// A record as the item that is stored. The functions that write items take no other type, so that each of them is compiled once.
+///
+/// # Errors
+/// [`Internal`](crate::ErrorKind::Internal) when it is no JSON, which this program never makes.
+pub fn to_item(record: &impl serde::Serialize) -> Result<Value, Error> {
+    serde_json::to_value(record).map_err(|error| Error::internal("storing a record", error))
+}
+
 impl Container {
     /// The SDK's client of the container. Only the feed reader of the change feed processor uses it: its requests are not metered.
     pub fn sdk_client(&self) -> &ContainerClient {
@@ -113,9 +121,9 @@ impl Container {
     ///
     /// # Errors
     /// [`Conflict`](crate::ErrorKind::Conflict) when an item of this id exists.
-    pub async fn create(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let item = self.scope.marked(id, item)?;
-        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, &item, Some(self.write_options()))).await;
+    pub async fn create(&self, key: &Key, id: &str, item: &Value) -> Result<Written, Error> {
+        let item = self.scope.marked(id, item);
+        let response = Box::pin(self.client.create_item(key.to_sdk()?, id, &*item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("creating", id, error))
     }
 
@@ -123,9 +131,9 @@ impl Container {
     ///
     /// # Errors
     /// As the service answers.
-    pub async fn upsert(&self, key: &Key, id: &str, item: &impl serde::Serialize) -> Result<Written, Error> {
-        let item = self.scope.marked(id, item)?;
-        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, &item, Some(self.write_options()))).await;
+    pub async fn upsert(&self, key: &Key, id: &str, item: &Value) -> Result<Written, Error> {
+        let item = self.scope.marked(id, item);
+        let response = Box::pin(self.client.upsert_item(key.to_sdk()?, id, &*item, Some(self.write_options()))).await;
         response.map(|response| self.written(&response)).map_err(|error| self.write_failed("upserting", id, error))
     }
 
@@ -163,14 +171,8 @@ impl Container {
     /// # Errors
     /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another one;
     /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot replace an item with this id.
-    pub async fn replace(
-        &self,
-        key: &Key,
-        id: &str,
-        item: &impl serde::Serialize,
-        etag: &str,
-    ) -> Result<Written, Error> {
-        let item = &self.scope.marked(id, item)?;
+    pub async fn replace(&self, key: &Key, id: &str, item: &Value, etag: &str) -> Result<Written, Error> {
+        let item = &*self.scope.marked(id, item);
         match ItemAddress::of(id) {
             ItemAddress::Path(id) => self.replace_by_path(key, id, item, etag).await,
             ItemAddress::Body(id) => self.replace_by_batch(key, id, item, etag).await,
@@ -207,13 +209,7 @@ impl Container {
         }
     }
 
-    async fn replace_by_path(
-        &self,
-        key: &Key,
-        id: PathId<'_>,
-        item: &impl serde::Serialize,
-        etag: &str,
-    ) -> Result<Written, Error> {
+    async fn replace_by_path(&self, key: &Key, id: PathId<'_>, item: &Value, etag: &str) -> Result<Written, Error> {
         let options = self.write_options().with_precondition(if_match(etag));
         let response = Box::pin(self.client.replace_item(key.to_sdk()?, id.as_str(), item, Some(options))).await;
         let failed = |error| self.write_failed("replacing", id.as_str(), error);

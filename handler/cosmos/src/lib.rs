@@ -53,7 +53,7 @@ pub use capacity::Usage;
 pub use change_feed::{FeedItem, FeedPage, FeedStart};
 pub use client::{Client, connect};
 pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, token_credential};
-pub use container::{Container, Stored, Written};
+pub use container::{Container, Stored, Written, to_item};
 pub use definition::{Definition, Indexes};
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
 pub use error::{Error, ErrorKind};

@@ -50,6 +50,21 @@ impl Container {
         request: &PageRequest,
         action: &str,
     ) -> Result<(Vec<R>, Option<String>), Error> {
+        let (records, next) = self.newest_first(list, request, action).await?;
+        let parsed = |record: Value| {
+            let id = record["id"].as_str().unwrap_or_default().to_owned();
+            serde_json::from_value(record).map_err(|error| Error::corrupt(action, format!("record {id:?}: {error}")))
+        };
+        Ok((records.into_iter().map(parsed).collect::<Result<_, _>>()?, next))
+    }
+
+    /// [`Self::list_newest_first`] with the records as they are read.
+    async fn newest_first(
+        &self,
+        list: &NewestFirst<'_>,
+        request: &PageRequest,
+        action: &str,
+    ) -> Result<(Vec<Value>, Option<String>), Error> {
         let max_items = page_items(request.max_items, DEFAULT_PAGE_ITEMS, action)?;
         let after: Option<Position> = read_page_token(request.continuation.as_deref(), action)?;
         let fields: Vec<String> = list.fields.iter().map(|field| format!("c.{field}")).collect();
@@ -79,10 +94,6 @@ impl Container {
         let more = records.len() > max_items;
         records.truncate(max_items);
         let next = records.last().filter(|_| more).map(|last| page_token(&Position::of(last, time))).transpose()?;
-        let parsed = |record: Value| {
-            let id = record["id"].as_str().unwrap_or_default().to_owned();
-            serde_json::from_value(record).map_err(|error| Error::corrupt(action, format!("record {id:?}: {error}")))
-        };
-        Ok((records.into_iter().map(parsed).collect::<Result<_, _>>()?, next))
+        Ok((records, next))
     }
 }

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -25,14 +24,6 @@ pub(crate) enum Scope {
     All,
     /// Those of one source.
     Source(SourceName),
-}
-
-/// An item as it is stored.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(crate) enum Marked<'i, T> {
-    AsItIs(&'i T),
-    WithSource(Value),
 }
 
 impl Scope {
@@ -64,13 +55,12 @@ impl Scope {
     }
 
     /// An item with the name of the source, and with its id.
-    pub(crate) fn marked<'i, T: Serialize>(&self, id: &str, item: &'i T) -> Result<Marked<'i, T>, Error> {
-        let Some(source) = self.mark() else { return Ok(Marked::AsItIs(item)) };
-        let failed = |error| Error::internal(format!("writing item {id}"), error);
-        let mut item = serde_json::to_value(item).map_err(failed)?;
+    pub(crate) fn marked<'i>(&self, id: &str, item: &'i Value) -> Cow<'i, Value> {
+        let Some(source) = self.mark() else { return Cow::Borrowed(item) };
+        let mut item = item.clone();
         item["id"] = json!(id);
         item[SOURCE] = json!(source);
-        Ok(Marked::WithSource(item))
+        Cow::Owned(item)
     }
 
     /// An item as it was written, if it is one of these: with the id that it has within its source.
@@ -124,11 +114,10 @@ mod tests {
     fn an_item_has_the_source_that_wrote_it() {
         let (orders, customers, default) = (scope("orders"), scope("customers"), scope("default"));
         let item = json!({"id": "1"});
-        let stored = |scope: &Scope| serde_json::to_value(scope.marked("1", &item).expect("marked")).expect("JSON");
+        let stored = |scope: &Scope| scope.marked("1", &item).into_owned();
         assert_eq!(stored(&orders), json!({"id": "1", "source": "orders"}));
         assert_eq!((stored(&default), stored(&Scope::All)), (item.clone(), item.clone()));
-        let own = serde_json::to_value(orders.marked("orders.sizes", &json!({"id": "sizes"})).expect("marked"))
-            .expect("JSON");
+        let own = orders.marked("orders.sizes", &json!({"id": "sizes"})).into_owned();
         assert_eq!(own, json!({"id": "orders.sizes", "source": "orders"}));
         assert_eq!(orders.unmarked(own.clone()), Some(json!({"id": "sizes", "source": "orders"})));
         assert_eq!(customers.unmarked(own), None);

@@ -10,7 +10,6 @@ use azure_core::http::StatusCode;
 use azure_data_cosmos::models::TransactionalBatchOperationResult;
 use azure_data_cosmos::options::{BatchDeleteOptions, BatchOptions, BatchReplaceOptions};
 use azure_data_cosmos::{CosmosError, CosmosStatus, TransactionalBatch};
-use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::container::{Container, Stored, Written, if_match};
@@ -64,7 +63,7 @@ impl Container {
         &self,
         key: &Key,
         id: &str,
-        item: &impl Serialize,
+        item: &Value,
         etag: &str,
     ) -> Result<Written, Error> {
         let options = BatchReplaceOptions::default().with_precondition(if_match(etag));

@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, retry};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, retry, to_item};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -96,8 +96,8 @@ impl RemovalLog<'_> {
             ttl: TTL_SECONDS,
             second: 0,
         };
-        let key = Key::text(&id);
-        match retry(deadline, || self.jobs.create(&key, &id, &removals)).await {
+        let (key, item) = (Key::text(&id), to_item(&removals)?);
+        match retry(deadline, || self.jobs.create(&key, &id, &item)).await {
             // The reply to an earlier attempt was lost.
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
             created => created.map(drop),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use changefeed_cosmos::{
-    Container, Error, ErrorKind, Key, LazyContainer, Meter, SourceName, check_record_id, without_system_properties,
+    Container, Error, ErrorKind, Key, LazyContainer, Meter, SourceName, check_record_id, to_item,
+    without_system_properties,
 };
 use serde::Serialize;
 
@@ -84,7 +85,7 @@ impl Jobs {
     /// # Errors
     /// When it cannot be stored.
     pub async fn create(&self, id: &str, record: &impl Serialize) -> Result<(), Error> {
-        match self.open().await?.create(&Key::text(id), id, record).await {
+        match self.open().await?.create(&Key::text(id), id, &to_item(record)?).await {
             // Ids are random, or follow from what the job is for: it is the same job, created by another instance or with a lost reply.
             Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             _ => Ok(()),
@@ -104,9 +105,7 @@ impl Jobs {
 
     /// Saves a job that still has this etag; its new one.
     pub(crate) async fn replace(&self, job: &Job, etag: &str) -> Result<String, Error> {
-        let body =
-            serde_json::to_value(job).map_err(|error| Error::internal(format!("saving job {}", job.id), error))?;
-        let written = self.open().await?.replace(&Key::text(&job.id), &job.id, &body, etag).await?;
+        let written = self.open().await?.replace(&Key::text(&job.id), &job.id, &to_item(job)?, etag).await?;
         Ok(written.etag.unwrap_or_default())
     }
 }

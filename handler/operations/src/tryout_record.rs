@@ -1,7 +1,7 @@
 //! The record of a `populate` or a `truncate` in the jobs container: who changed documents, when, and how many. `docs/reference/format.md`
 //! specifies it.
 
-use changefeed_cosmos::{Error, Key, timestamp};
+use changefeed_cosmos::{Error, Key, timestamp, to_item};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Kind, new_id};
 use chrono::Utc;
@@ -72,7 +72,11 @@ impl Documents {
             Ok(report) => record.counts = serde_json::to_value(report).unwrap_or_default(),
             Err(error) => record.message = Some(error.to_string()),
         }
-        let saved = async { self.jobs.open().await?.upsert(&Key::text(&record.id), &record.id, &record).await }.await;
+        let saved = async {
+            let (jobs, item) = (self.jobs.open().await?, to_item(&record)?);
+            jobs.upsert(&Key::text(&record.id), &record.id, &item).await
+        }
+        .await;
         // The documents are changed; without the rest of the record the caller must still learn what was done.
         if let Err(error) = saved {
             log::warn!("could not complete the record {} of a {} request: {error}", record.id, record.kind);

@@ -4,7 +4,9 @@
 //! Every update carries the etag of the document that it is based on. If the document has another etag, the update reads
 //! it and decides again. No update overwrites a change that it has not seen.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, KeyPath, Written, display_key_paths, without_system_properties};
+use changefeed_cosmos::{
+    Error, ErrorKind, Key, KeyPath, Written, display_key_paths, to_item, without_system_properties,
+};
 use chrono::{DateTime, Duration, Utc};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryStreamExt};
@@ -296,7 +298,7 @@ impl LeaseStore {
         let etag = etag.ok_or_else(|| {
             Error::new(ErrorKind::PreconditionFailed, format!("replacing lease {}", lease.id), "its etag is unknown")
         })?;
-        self.container.items.replace(&Key::text(lease.key()), &lease.id, lease, etag).await
+        self.container.items.replace(&Key::text(lease.key()), &lease.id, &to_item(lease)?, etag).await
     }
 
     async fn read(&self, key: &str, id: &str) -> Result<Option<Value>, Error> {

@@ -3,7 +3,7 @@
 //!
 //! It is replaced only under its etag. Of two concurrent looks, one is not stored: the other is as good.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, without_system_properties};
+use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, to_item, without_system_properties};
 use changefeed_history::SCHEMA;
 use changefeed_processor::LeaseObservation;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ impl WatchRecord {
         if leases == self.leases {
             return Ok(());
         }
-        let next = Self::new(leases, None);
+        let next = to_item(&Self::new(leases, None))?;
         let (jobs, id) = (jobs.open().await?, jobs.own_id(ID));
         let key = Key::text(&id);
         let written = match &self.etag {

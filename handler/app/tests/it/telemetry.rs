@@ -8,10 +8,11 @@ use crate::host_recordings::{elements, read, send, text};
 use crate::support::{Answer, Collector, DEADLINE, Handler, Instance, Span, World, batch_of, until};
 
 /// What a span of a captured batch says, and nothing else.
-const CAPTURED: [&str; 9] = [
+const CAPTURED: [&str; 10] = [
     "changefeed.dead_letters",
     "changefeed.documents",
     "changefeed.erased",
+    "changefeed.excluded",
     "changefeed.request_charge",
     "changefeed.versions.already_stored",
     "changefeed.versions.stored",

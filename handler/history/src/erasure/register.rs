@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, retry};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, retry, to_item};
 
 use super::erased::{Erased, hash, hash_as_delivered, key_of};
 use super::erased_record::{DIGITS, Head, ID, Shard, load, shard_id};
@@ -71,7 +71,7 @@ impl Erased {
                     return Err(Error::new(ErrorKind::Conflict, "copying the erased documents", message));
                 }
                 None => {
-                    let head = Head { revision: 0, ..theirs.clone() };
+                    let head = to_item(&Head { revision: 0, ..theirs.clone() })?;
                     is_overtaken(retry(deadline, || jobs.create(&partition, &own_id, &head)).await)?;
                 }
             }
@@ -116,7 +116,8 @@ impl Erased {
                 return Ok(head);
             }
             let head = Head::new();
-            let created = retry(deadline, || jobs.create(&partition, &own_id, &head)).await;
+            let item = to_item(&head)?;
+            let created = retry(deadline, || jobs.create(&partition, &own_id, &item)).await;
             if !is_overtaken(created)? {
                 return Ok(head);
             }
@@ -172,7 +173,7 @@ async fn change_shard(
         if after == before {
             return Ok(known);
         }
-        let shard = Shard { hashes: after.into_iter().collect(), ..shard };
+        let shard = to_item(&Shard { hashes: after.into_iter().collect(), ..shard })?;
         let written = match &etag {
             Some(etag) => retry(deadline, || jobs.replace(&partition, &own_id, &shard, etag)).await,
             None => retry(deadline, || jobs.create(&partition, &own_id, &shard)).await,
@@ -190,7 +191,7 @@ async fn increment_revision(jobs: &Container, deadline: Instant) -> Result<(), E
         let Some((head, etag)) = retry(deadline, || load::<Head>(jobs, ID)).await? else {
             return Err(Error::corrupt("recording erased documents", "the record with the key was deleted"));
         };
-        let head = Head { revision: head.revision + 1, ..head };
+        let head = to_item(&Head { revision: head.revision + 1, ..head })?;
         if !is_overtaken(retry(deadline, || jobs.replace(&partition, &own_id, &head, &etag)).await)? {
             return Ok(());
         }

@@ -5,7 +5,7 @@
 //! else recognises, is deleted by the next one.
 
 use changefeed_backup_format::BackupLocation;
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, without_system_properties};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, to_item, without_system_properties};
 use changefeed_history::SCHEMA;
 use serde::{Deserialize, Serialize};
 
@@ -67,9 +67,10 @@ impl RemovalRecord {
         let next = Self::new(removing, None);
         let id = jobs.own_id(ID);
         let key = Key::text(&id);
+        let item = to_item(&next)?;
         let written = match &self.etag {
-            Some(etag) => jobs.replace(&key, &id, &next, etag).await,
-            None => jobs.create(&key, &id, &next).await,
+            Some(etag) => jobs.replace(&key, &id, &item, etag).await,
+            None => jobs.create(&key, &id, &item).await,
         };
         let etag = match written {
             Ok(written) => written.etag,

@@ -2,7 +2,7 @@
 //!
 //! It is replaced only under its etag: of two instances that look at the same time, one detects the other.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, without_system_properties};
+use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, to_item, without_system_properties};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::JobState;
 use chrono::{DateTime, Utc};
@@ -120,7 +120,8 @@ impl Saved {
         if record == self.record {
             return Ok(());
         }
-        let written = match jobs.open().await?.replace(&key(jobs), &jobs.own_id(ID), &record, &self.etag).await {
+        let item = to_item(&record)?;
+        let written = match jobs.open().await?.replace(&key(jobs), &jobs.own_id(ID), &item, &self.etag).await {
             Ok(written) => written.etag.unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
                 // A write of this look whose reply was lost has the same content.
@@ -143,7 +144,7 @@ impl Saved {
 /// # Errors
 /// [`Conflict`](ErrorKind::Conflict) when there is one.
 pub(super) async fn create(jobs: &LazyContainer, record: &PolicyRecord) -> Result<(), Error> {
-    jobs.open().await?.create(&key(jobs), &jobs.own_id(ID), record).await.map(drop)
+    jobs.open().await?.create(&key(jobs), &jobs.own_id(ID), &to_item(record)?).await.map(drop)
 }
 
 /// Removes the policy, if there is one.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use changefeed_backup_format::{BackupLocation, ChainLink};
-use changefeed_cosmos::{Error, ErrorKind, Key, retry, without_system_properties};
+use changefeed_cosmos::{Error, ErrorKind, Key, retry, to_item, without_system_properties};
 use changefeed_history::{DIGESTS_RECORD, SCHEMA};
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,8 @@ impl Digests {
             if *known != *last && known.name < last.name {
                 known.clone_from(last);
             }
-            match retry(deadline, || jobs.replace(&key, &id, &state, &etag)).await {
+            let item = to_item(&state)?;
+            match retry(deadline, || jobs.replace(&key, &id, &item, &etag)).await {
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                 replaced => return replaced.map(drop),
             }
@@ -72,7 +73,8 @@ impl Digests {
             last: BTreeMap::new(),
             schema: SCHEMA,
         };
-        match retry(deadline, || jobs.create(&key, &id, &state)).await {
+        let item = to_item(&state)?;
+        match retry(deadline, || jobs.create(&key, &id, &item)).await {
             Err(error) if error.kind() != ErrorKind::Conflict => Err(error),
             // Another job may have created it just now.
             _ => Ok(state.since),

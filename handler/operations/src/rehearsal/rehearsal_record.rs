@@ -1,6 +1,6 @@
 //! The rehearsal that is under way: an item of the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, without_system_properties};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, to_item, without_system_properties};
 use changefeed_history::SCHEMA;
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,7 @@ impl Saved {
     /// # Errors
     /// [`Conflict`](ErrorKind::Conflict) when there is one.
     pub(super) async fn create(jobs: &Container, record: RehearsalRecord) -> Result<Self, Error> {
-        let etag = match jobs.create(&key(jobs), &jobs.own_id(ID), &record).await {
+        let etag = match jobs.create(&key(jobs), &jobs.own_id(ID), &to_item(&record)?).await {
             Ok(written) => written.etag.unwrap_or_default(),
             // The reply to the creation may have been lost.
             Err(error) if error.kind() == ErrorKind::Conflict => {
@@ -81,10 +81,11 @@ impl Saved {
     /// # Errors
     /// [`PreconditionFailed`](ErrorKind::PreconditionFailed) when another process has taken it for one that was killed.
     pub(super) async fn replace(&mut self, jobs: &Container, record: RehearsalRecord) -> Result<(), Error> {
-        let etag = match jobs.replace(&key(jobs), &jobs.own_id(ID), &record, &self.etag).await {
+        let item = to_item(&record)?;
+        let etag = match jobs.replace(&key(jobs), &jobs.own_id(ID), &item, &self.etag).await {
             Err(error) if error.kind() == ErrorKind::PreconditionFailed => {
                 let etag = self.own_etag(jobs).await?.ok_or(error)?;
-                jobs.replace(&key(jobs), &jobs.own_id(ID), &record, &etag).await?.etag
+                jobs.replace(&key(jobs), &jobs.own_id(ID), &item, &etag).await?.etag
             }
             written => written?.etag,
         };

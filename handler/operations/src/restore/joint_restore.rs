@@ -7,7 +7,8 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{
-    Container, Error, ErrorKind, Key, NewestFirst, PageRequest, SourceName, retry, timestamp, without_system_properties,
+    Container, Error, ErrorKind, Key, NewestFirst, PageRequest, SourceName, retry, timestamp, to_item,
+    without_system_properties,
 };
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Kind, new_id};
@@ -333,8 +334,8 @@ impl JointRestores {
     }
 
     async fn create(&self, record: &JointRecord) -> Result<(), Error> {
-        let (jobs, key) = (self.jobs().await?, Key::text(&record.id));
-        let created = retry(self.deadline(), || jobs.create(&key, &record.id, record)).await.map(drop);
+        let (jobs, key, item) = (self.jobs().await?, Key::text(&record.id), to_item(record)?);
+        let created = retry(self.deadline(), || jobs.create(&key, &record.id, &item)).await.map(drop);
         // A creation whose reply was lost.
         created.or_else(|error| if error.kind() == ErrorKind::Conflict { Ok(()) } else { Err(error) })
     }
@@ -369,7 +370,8 @@ impl JointRestores {
             if record == before {
                 return Ok(record);
             }
-            match retry(self.deadline(), || jobs.replace(&key, id, &record, &etag)).await {
+            let item = to_item(&record)?;
+            match retry(self.deadline(), || jobs.replace(&key, id, &item, &etag)).await {
                 Ok(_) => return Ok(record),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                 Err(error) => return Err(error),

@@ -2,7 +2,7 @@
 //!
 //! The leases do not say it: their checkpoints move on. It is created once for each switch, so that a later look does not find a later second.
 
-use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer};
+use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, to_item};
 use changefeed_history::SCHEMA;
 use changefeed_processor::ChangeFeedMode;
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ impl SwitchRecord {
         let id = id(jobs, to);
         let record =
             Self { id: id.clone(), kind: "switch-mode".to_owned(), to: to.to_string(), captured_after, schema: SCHEMA };
-        match jobs.open().await?.create(&Key::text(&id), &id, &record).await {
+        match jobs.open().await?.create(&Key::text(&id), &id, &to_item(&record)?).await {
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(Self::load(jobs, to).await?.unwrap_or(record)),
             created => created.map(|_| record),
         }
