@@ -4,7 +4,7 @@ use azure_data_cosmos::models::TimeToLive;
 use changefeed_cosmos::{DocumentName, ErrorKind, Key};
 use changefeed_history::{AsOf, Operation, TimeExpression};
 use changefeed_jobs::JobState;
-use changefeed_operations::{RestoreRequest, Restored};
+use changefeed_operations::{FindingKind, RestoreRequest, Restored};
 use serde_json::{Value, json};
 
 use crate::support::jobs::{capture, small_limits};
@@ -361,4 +361,20 @@ async fn findings_are_repaired_only_of_a_verification_that_has_ended() {
         assert_eq!(refused.kind(), ErrorKind::Invalid, "{refused}");
         assert!(refused.to_string().contains("findingsOf"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_delete_in_the_second_of_a_version_without_a_sequence_number_is_stored_after_it() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    // By the clock of the service the verification is not after this second.
+    let second = chrono::Utc::now().timestamp() + 3600;
+    let version = json!({"id": "1", "pk": "a", "_ts": second, "_etag": "\"e\""});
+    capture(&changefeed, &[version]).await;
+    let (_, findings) = run_verification(&changefeed, json!({"repair": true})).await;
+    assert_eq!(findings.iter().map(|finding| finding.kind).collect::<Vec<_>>(), [FindingKind::Gone], "{findings:?}");
+    let versions = world.versions().await;
+    assert!(versions.len() == 2 && versions.values().all(|version| version["sourceTs"] == second), "{versions:?}");
+    let (_, findings) = run_verification(&changefeed, json!({})).await;
+    assert_eq!(findings, Vec::new(), "it was repaired");
 }

@@ -28,15 +28,19 @@ impl Repair<'_> {
 
     /// Stores an inferred delete of a document that does not exist.
     pub(super) async fn store_removal(&self, last: &Outline) -> Result<Option<VersionId>, Error> {
+        let source_ts = self.suspected_at.max(last.source_ts);
         let removal = Version {
             id: last.id.gone(),
             pk: pk_of(&last.partition_key),
             source_id: last.source_id.clone(),
             partition_key: last.partition_key.clone(),
             operation: Operation::Delete,
-            source_ts: self.suspected_at.max(last.source_ts),
+            source_ts,
             // The real number is not known; it is after that of the version that was removed.
-            lsn: last.lsn.map(|lsn| lsn + 1),
+            lsn: match last.lsn {
+                None if source_ts > last.source_ts => None,
+                lsn => Some(lsn.unwrap_or_default() + 1),
+            },
             etag: None,
             actor: None,
             expires_at: None,
