@@ -55,6 +55,7 @@ pub async fn run_jobs(
                     sleep(pause_after(failures, slice_duration)).await;
                     format!("job {id}: failed and is retried: {message}")
                 }
+                SliceEnd::Waiting => format!("job {id}: waits for its portions"),
                 SliceEnd::Busy => format!("job {id}: another worker holds this job"),
                 SliceEnd::NoJob => format!("job {id}: not found"),
             })
@@ -80,7 +81,7 @@ pub async fn run_slice(
         let end = runner.run_slice(&job.id, &worker(), until).await;
         match &end {
             Ok(SliceEnd::Ended(state)) => telemetry::job_state(*state),
-            Ok(SliceEnd::More | SliceEnd::Busy | SliceEnd::NoJob) => {}
+            Ok(SliceEnd::More | SliceEnd::Waiting | SliceEnd::Busy | SliceEnd::NoJob) => {}
             Ok(SliceEnd::Failing { .. }) | Err(_) => telemetry::failed(),
         }
         end

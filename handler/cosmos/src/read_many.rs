@@ -128,7 +128,7 @@ impl Container {
     }
 
     /// The range of the physical partition that a key belongs to, as the SDK knows it.
-    pub(crate) async fn range_of(&self, key: &Key) -> Result<KeyRange, Error> {
+    pub async fn range_of(&self, key: &Key) -> Result<KeyRange, Error> {
         self.find_range(key, false).await
     }
 

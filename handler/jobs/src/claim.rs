@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
 use chrono::Utc;
 
-use crate::job::{Claim, Read};
+use crate::job::{Claim, Read, Work};
 use crate::jobs::Jobs;
 use crate::kind::JobKind;
 use crate::run::Run;
@@ -28,7 +28,7 @@ pub(crate) enum Claimed {
     Not(SliceEnd),
 }
 
-/// Claims a job for this worker, or waits until that is not needed.
+/// Claims a job for this worker, or waits until that is not needed. Of a job that waits for its portions, claims one of them.
 pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, worker: &str) -> Result<Claimed, Error> {
     // Distinguishes a write whose reply was lost from another worker's.
     let by = format!("{worker}/{:08x}", rand::random::<u32>());
@@ -38,14 +38,36 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
         let Some(Read { mut job, etag }) = jobs.read(id).await? else {
             return Ok(Claimed::Not(SliceEnd::NoJob));
         };
-        let Some(kind) = kinds.iter().find(|kind| kind.kind().name == job.kind) else {
-            log::warn!("job {id} has kind {:?}, which this version cannot run; it is skipped", job.kind);
-            return Ok(Claimed::Not(SliceEnd::NoJob));
-        };
-        let run = |job, etag| Claimed::Run(Arc::clone(kind), Box::new(Run::new(jobs, by.clone(), job, etag)));
         if job.state.is_end() {
             return Ok(Claimed::Not(SliceEnd::Ended(job.state)));
         }
+        if job.job.is_waiting() {
+            return Box::pin(claim_portion(jobs, kinds, &job.job, worker)).await;
+        }
+        let of = match job.portion_of() {
+            Some(of) => jobs.read(of).await?.map(|read| read.job),
+            None => None,
+        };
+        let kind_name = of.as_ref().map_or(&job.kind, |of| &of.kind);
+        let Some(kind) = kinds.iter().find(|kind| kind.kind().name == kind_name) else {
+            log::warn!("job {id} has kind {kind_name:?}, which this version cannot run; it is skipped");
+            return Ok(Claimed::Not(SliceEnd::NoJob));
+        };
+        if let Some(of) = &of {
+            job.job.ru_per_second = of.job.portion_budget();
+            job.job.cancel |= of.job.cancel;
+            // Its worker was killed after it had recorded the end.
+            if let Some(state) = of.recorded_end(id) {
+                job.end(state, Utc::now());
+                return match jobs.replace(&job, &etag).await {
+                    Ok(_) => Ok(Claimed::Not(SliceEnd::Ended(state))),
+                    Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(Claimed::Not(SliceEnd::Busy)),
+                    Err(error) => Err(error),
+                };
+            }
+        }
+        let run =
+            |job, etag| Claimed::Run(Arc::clone(kind), Box::new(Run::new(jobs, by.clone(), job, etag, of.clone())));
         if let Some(host) = job.job.only_on.as_ref().filter(|host| Some(*host) != jobs.host()) {
             let message = format!("it needs files or settings of machine {host} and can run only there");
             return Err(Error::invalid(format!("running job {id}"), message));
@@ -78,4 +100,23 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Claims a portion that no worker holds.
+async fn claim_portion(
+    jobs: &Jobs,
+    kinds: &[Arc<dyn JobKind>],
+    divided: &Work,
+    worker: &str,
+) -> Result<Claimed, Error> {
+    for portion in divided.unfinished_portions() {
+        let Some(Read { job, .. }) = jobs.read(&portion.id).await? else { continue };
+        if job.state.is_end() || job.job.is_claimed(Utc::now()) {
+            continue;
+        }
+        if let Claimed::Run(kind, run) = claim(jobs, kinds, &portion.id, worker).await? {
+            return Ok(Claimed::Run(kind, run));
+        }
+    }
+    Ok(Claimed::Not(SliceEnd::Waiting))
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::budget::Budget;
+use crate::portion::Portion;
 use crate::state::JobState;
 
 /// A job of any kind. The properties that only its kind knows are in `other`.
@@ -81,6 +82,9 @@ pub struct Work {
     /// Why the last slice failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The portions among which its phase is divided; empty if one worker does all of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub portions: Vec<Portion>,
     /// When it was last saved.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub updated_at: String,
@@ -189,12 +193,14 @@ pub struct JobToRun {
 }
 
 /// The job in a changed item of the jobs container, if it has work left. A job that only one machine can run is left
-/// to the command line there. An item whose id no job can have is not a job, and must not hold up those that are.
+/// to the command line there. A job that waits for its portions changes again when one of them ends. An item whose id no job can
+/// have is not a job, and must not hold up those that are.
 pub fn job_to_run(item: &Value) -> Option<JobToRun> {
     let state = JobState::deserialize(&item["state"]).ok()?;
     let is_for_all = item["job"].is_object() && item["job"].get("onlyOn").is_none();
     let id = item["id"].as_str().filter(|id| check_record_id("job", id).is_ok());
-    let id = id.filter(|_| is_for_all && !state.is_end())?;
+    let is_waiting = || Work::deserialize(&item["job"]).is_ok_and(|work| work.is_waiting());
+    let id = id.filter(|_| is_for_all && !state.is_end() && !is_waiting())?;
     let source = SourceName::of_item(item).ok()?;
     Some(JobToRun { id: id.to_owned(), kind: item["kind"].as_str().unwrap_or_default().to_owned(), source })
 }
@@ -211,6 +217,7 @@ impl Job {
     }
 
     pub(crate) fn end(&mut self, state: JobState, now: DateTime<Utc>) {
+        self.expire_portion();
         self.state = state;
         self.finished_at = Some(timestamp(now));
         self.job.claim = None;
@@ -240,6 +247,12 @@ mod tests {
         of_orders["source"] = json!("orders");
         assert_eq!(job_to_run(&of_orders), Some(JobToRun { source: "orders".parse().expect("a name"), ..job }));
         assert_eq!(job_to_run(&item("1764267000-0a1b2c3d", "done")), None);
+        let mut divided = item("1764267000-0a1b2c3d", "running");
+        let portion = |state: &str| json!({"id": "1764267000-0a1b2c3d-portion-1", "state": state});
+        for (states, is_run) in [(["new", "created"], true), (["created", "done"], false), (["failed", "done"], true)] {
+            divided["job"] = json!({"portions": states.map(portion)});
+            assert_eq!(job_to_run(&divided).is_some(), is_run, "{states:?}");
+        }
         for id in ["..", "a/b", "a\tb", ""] {
             assert_eq!(job_to_run(&item(id, "queued")), None, "{id:?}");
         }

@@ -7,9 +7,11 @@ use changefeed_cosmos::{
     without_system_properties,
 };
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::job::{Job, Read};
 use crate::options::JobOptions;
+use crate::places::Places;
 
 /// The jobs of a container, and how they are run. Clones share the container.
 #[derive(Clone, Debug)]
@@ -23,13 +25,17 @@ struct Settings {
     options: JobOptions,
     host: Option<String>,
     limited_by: Vec<LazyContainer>,
+    places: Arc<Places>,
 }
 
 impl Jobs {
     /// The jobs of a container that is partitioned by `/id`. `host` is the name of this machine, if it may run jobs that need
     /// its files.
     pub fn new(container: LazyContainer, options: JobOptions, host: Option<String>) -> Self {
-        Self { container, settings: Arc::new(Settings { options, host, limited_by: Vec::new() }) }
+        Self {
+            container,
+            settings: Arc::new(Settings { options, host, limited_by: Vec::new(), places: Arc::default() }),
+        }
     }
 
     /// The same jobs, whose default budget is a share of the lowest throughput that is provisioned for one of these containers.
@@ -57,6 +63,11 @@ impl Jobs {
         &self.settings.options
     }
 
+    /// The places for pages of a divided job in this process.
+    pub(crate) fn places(&self, job_id: &str) -> Arc<Semaphore> {
+        self.settings.places.of(job_id, self.options().parallel)
+    }
+
     /// The name of this machine, if it may run jobs that need its files.
     pub(crate) fn host(&self) -> Option<&String> {
         self.settings.host.as_ref()
@@ -70,14 +81,14 @@ impl Jobs {
         self.container.open().await
     }
 
-    /// A job of any kind.
+    /// A job of any kind. If it is divided, what its portions have done counts.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such job, [`ErrorKind::Invalid`] when no job can have the id, and when the jobs
     /// container cannot be read.
     pub async fn job(&self, id: &str) -> Result<Job, Error> {
         let missing = || Error::not_found(format!("reading job {id}"), "there is no such job");
-        self.read(id).await?.map(|read| read.job).ok_or_else(missing)
+        self.with_portions(self.read(id).await?.ok_or_else(missing)?.job).await
     }
 
     /// Stores the record of a new job, which has at least the properties of a [`Job`].

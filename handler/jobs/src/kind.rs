@@ -29,6 +29,8 @@ impl Kind {
 pub enum Step {
     /// There is more to do.
     More,
+    /// The work was divided among portions, or they have not all ended: it continues after them.
+    Waiting,
     /// The job has ended in this state.
     Ended(JobState),
 }

@@ -125,8 +125,7 @@ impl Jobs {
         request: &PageRequest,
     ) -> Result<(Vec<R>, Option<String>), Error> {
         let action = format!("listing each {}", kind.noun);
-        let list = NewestFirst { fields, time: "startedAt", only: &[("kind", &[kind.name])] };
-        self.open().await?.list_newest_first(&list, request, &action).await
+        self.newest(fields, &[("kind", &[kind.name])], request, &action).await
     }
 
     /// A page of the records of several kinds with these fields, newest first, and the continuation for the next page; as [`Self::list`].
@@ -140,8 +139,7 @@ impl Jobs {
         request: &PageRequest,
     ) -> Result<(Vec<R>, Option<String>), Error> {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-        let list = NewestFirst { fields, time: "startedAt", only: &[("kind", &names)] };
-        self.open().await?.list_newest_first(&list, request, "listing jobs").await
+        self.newest(fields, &[("kind", &names)], request, "listing jobs").await
     }
 
     /// The records with these fields of jobs of several kinds that have not ended, newest first, at most `most`.
@@ -156,10 +154,36 @@ impl Jobs {
     ) -> Result<Vec<R>, Error> {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
         let only: [(&str, &[&str]); 2] = [("kind", &names), ("state", &["queued", "running"])];
-        let list = NewestFirst { fields, time: "startedAt", only: &only };
         let request = PageRequest { max_items: Some(most), continuation: None };
-        let (records, _) = self.open().await?.list_newest_first(&list, &request, "listing unfinished jobs").await?;
-        Ok(records)
+        Ok(self.newest(fields, &only, &request, "listing unfinished jobs").await?.0)
+    }
+
+    async fn newest<R: DeserializeOwned>(
+        &self,
+        fields: &[&str],
+        only: &[(&str, &[&str])],
+        request: &PageRequest,
+        action: &str,
+    ) -> Result<(Vec<R>, Option<String>), Error> {
+        let list = NewestFirst { fields, time: "startedAt", only };
+        let (records, next) = self.open().await?.list_newest_first::<Value>(&list, request, action).await?;
+        let mut shown = Vec::with_capacity(records.len());
+        for record in records {
+            let id = record["id"].as_str().unwrap_or_default().to_owned();
+            let read = serde_json::from_value(self.record_with_portions(record).await?);
+            shown.push(read.map_err(|error| Error::corrupt(action, format!("record {id:?}: {error}")))?);
+        }
+        Ok((shown, next))
+    }
+
+    /// A record; if it is a divided job, with what its portions have done.
+    async fn record_with_portions(&self, record: Value) -> Result<Value, Error> {
+        let damaged = |error| Error::corrupt("reading a divided job", error);
+        if !record["job"]["portions"].is_array() {
+            return Ok(record);
+        }
+        let job = self.with_portions(serde_json::from_value(record).map_err(damaged)?).await?;
+        serde_json::to_value(job).map_err(damaged)
     }
 
     /// Whether a job, of any kind, waits for a worker.
@@ -173,7 +197,7 @@ impl Jobs {
         Ok(ids.try_next().await?.is_some())
     }
 
-    /// One record of a kind, whole. `large` are its fields that may be stored in parts.
+    /// One record of a kind, whole; if it is a divided job, with what its portions have done. `large` are its fields that may be stored in parts.
     ///
     /// # Errors
     /// [`NotFound`](changefeed_cosmos::ErrorKind::NotFound) when there is no such record of this kind;
@@ -186,7 +210,8 @@ impl Jobs {
         let record = record.ok_or_else(|| kind.not_found("reading", id))?;
         let record =
             if large.is_empty() { without_system_properties(record) } else { reassemble(&jobs, record, large).await? };
-        serde_json::from_value(record).map_err(|error| Error::corrupt(format!("reading {} {id}", kind.noun), error))
+        serde_json::from_value(self.record_with_portions(record).await?)
+            .map_err(|error| Error::corrupt(format!("reading {} {id}", kind.noun), error))
     }
 
     /// A page of the items of a job, and the continuation for the next page.

@@ -19,6 +19,8 @@ pub struct JobOptions {
     pub part_items: u64,
     /// Parts that are read concurrently.
     pub parallel: usize,
+    /// The fewest items of a phase that is divided among workers. With fewer, one worker is done before others have begun.
+    pub portion_items: u64,
     /// How long a claim lasts. If its worker does not renew it, another worker takes the job over.
     pub claim: Duration,
     /// The interval at which a running job is saved, which renews the claim.
@@ -52,6 +54,7 @@ impl Default for JobOptions {
             page_items: 100,
             part_items: 2000,
             parallel: 8,
+            portion_items: 10_000,
             claim: Duration::from_secs(30),
             save_interval: Duration::from_secs(2),
             slice: Duration::from_secs(50),

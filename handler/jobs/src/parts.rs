@@ -22,9 +22,20 @@ pub struct Parts {
     /// The number of parts, where they have no bounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<usize>,
+    /// The number of the first part: of a portion, not 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    first: usize,
     /// The number of the first part that was not started.
     next: usize,
     active: Vec<Part>,
+    /// The number of items in all parts, where it is known and none was read.
+    #[serde(skip)]
+    items: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A part that was started and is not done.
@@ -69,27 +80,57 @@ impl Parts {
     /// When the ranges cannot be read.
     pub async fn of(container: &Container, items: Option<u64>, part_items: u64) -> Result<Self, Error> {
         let wanted = items.unwrap_or_default().div_ceil(part_items.max(1)).min(MAX_PARTS);
-        Ok(Self { bounds: split_ranges(container.ranges().await?, wanted as usize), ..Self::default() })
+        let bounds = split_ranges(container.ranges().await?, wanted as usize);
+        Ok(Self { bounds, items: items.unwrap_or_default(), ..Self::default() })
     }
 
     /// The range of a part.
     pub fn range(&self, part: &Part) -> KeyRange {
         let bound = |number: usize| self.bounds.get(number).cloned().unwrap_or_default();
-        KeyRange { min: bound(part.number), max: bound(part.number + 1) }
+        let index = part.number.saturating_sub(self.first);
+        KeyRange { min: bound(index), max: bound(index + 1) }
     }
 
     /// Whether every part was read to its end.
     pub fn is_done(&self) -> bool {
-        self.active.is_empty() && self.next >= self.count()
+        self.active.is_empty() && self.next >= self.end()
     }
 
-    fn count(&self) -> usize {
-        self.count.unwrap_or_else(|| self.bounds.len().saturating_sub(1))
+    /// The same parts, which have so many items.
+    pub fn with_items(self, items: u64) -> Self {
+        Self { items, ..self }
+    }
+
+    pub(crate) fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// The parts after all of them were read.
+    pub fn read(self) -> Self {
+        Self { next: self.end(), active: Vec::new(), ..self }
+    }
+
+    /// The parts, none of which was started, divided into so many portions of about the same size: fewer if there are not so many
+    /// parts, and none without bounds.
+    pub(crate) fn divided(&self, portions: usize) -> Vec<Self> {
+        let parts = self.bounds.len().saturating_sub(1);
+        let portions = portions.min(parts);
+        let portion = |number: usize| {
+            let (first, end) = (parts * number / portions, parts * (number + 1) / portions);
+            let bounds = self.bounds[first..=end].to_vec();
+            Self { bounds, first: self.first + first, next: self.first + first, ..Self::default() }
+        };
+        (0..portions).map(portion).collect()
+    }
+
+    /// The number after that of the last part.
+    fn end(&self) -> usize {
+        self.first + self.count.unwrap_or_else(|| self.bounds.len().saturating_sub(1))
     }
 
     fn begin(&mut self) -> Option<Part> {
         let part = Part { number: self.next, page: 0, continuation: None };
-        if self.next >= self.count() {
+        if self.next >= self.end() {
             return None;
         }
         self.next += 1;

@@ -23,6 +23,7 @@ impl Jobs {
             }
             (job.state, job.finished_at) = (JobState::Queued, None);
             (job.job.failures, job.job.message) = (0, None);
+            job.job.renew_portions(id);
             job.job.updated_at = timestamp(Utc::now());
             match self.replace(&job, &etag).await {
                 Ok(_) => return Ok(job),

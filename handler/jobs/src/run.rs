@@ -1,6 +1,6 @@
 //! A job that this worker has claimed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{Error, ErrorKind, Key, Meter, retry, timestamp};
@@ -8,7 +8,7 @@ use chrono::Utc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::job::{Claim, Job, Read};
 use crate::jobs::Jobs;
@@ -22,8 +22,10 @@ pub struct Run {
     jobs: Jobs,
     meter: Meter,
     by: String,
-    /// Request units of earlier slices.
-    charged_before: f64,
+    /// The job that this one is a portion of, as it was when this one was claimed.
+    of: Option<Job>,
+    /// See [`Self::place`].
+    places: Option<Arc<Semaphore>>,
     state: Mutex<State>,
     pace: Option<Mutex<Pace>>,
     /// Whether to stop at the next step.
@@ -44,22 +46,25 @@ enum Setup {
 
 struct State {
     job: Job,
+    /// Request units of earlier slices, and of portions.
+    charged_before: f64,
     etag: String,
     saved_at: Instant,
     saved_done: u64,
 }
 
 impl Run {
-    pub(crate) fn new(jobs: &Jobs, by: String, job: Job, etag: String) -> Self {
+    pub(crate) fn new(jobs: &Jobs, by: String, job: Job, etag: String, of: Option<Job>) -> Self {
+        let places = of.as_ref().map(|of| jobs.places(&of.id));
         let meter = Meter::of_background(jobs.options().background);
         let jobs = jobs.metered(&meter);
         let budget = job.job.ru_per_second;
         let pace = budget.map(|budget| Mutex::new(Pace::new(budget, job.job.paid_until, seconds())));
         let stop = watch::Sender::new(job.job.cancel);
         let (charged_before, saved_done) = (job.request_charge, job.job.done);
-        let state = Mutex::new(State { job, etag, saved_at: Instant::now(), saved_done });
+        let state = Mutex::new(State { job, charged_before, etag, saved_at: Instant::now(), saved_done });
         let (setup, saving) = (Mutex::new(Setup::Done), tokio::sync::Mutex::default());
-        Self { jobs, meter, by, charged_before, state, pace, stop, setup, saving }
+        Self { jobs, meter, by, of, places, state, pace, stop, setup, saving }
     }
 
     /// The jobs container. Its requests are counted by [`Self::meter`].
@@ -72,8 +77,13 @@ impl Run {
         &self.meter
     }
 
-    /// The job's id.
+    /// The job's id; of a portion, that of the divided job.
     pub fn id(&self) -> String {
+        self.of.as_ref().map_or_else(|| self.record_id(), |of| of.id.clone())
+    }
+
+    /// The id of the record that is claimed: the portion's own.
+    fn record_id(&self) -> String {
         self.state().job.id.clone()
     }
 
@@ -82,9 +92,50 @@ impl Run {
         self.state().job.second()
     }
 
-    /// A property that only this kind of job has.
+    /// A property that only this kind of job has; of a portion, that of the divided job.
     pub fn property(&self, name: &str) -> Value {
-        self.state().job.other.get(name).cloned().unwrap_or_default()
+        let property = |job: &Job| job.other.get(name).cloned().unwrap_or_default();
+        self.of.as_ref().map_or_else(|| property(&self.state().job), property)
+    }
+
+    /// The job that this one is a portion of.
+    pub(crate) fn of(&self) -> Option<&Job> {
+        self.of.as_ref()
+    }
+
+    /// The job as it is now.
+    pub(crate) fn job(&self) -> Job {
+        self.state().job.clone()
+    }
+
+    /// Changes the job; the next save stores it.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Job)) {
+        change(&mut self.state().job);
+    }
+
+    /// Request units of the job so far.
+    pub(crate) fn charge(&self) -> f64 {
+        self.state().charged_before + self.meter.total()
+    }
+
+    /// Waits for a place for a page. The portions of a job that this process runs share its places; one that is not divided needs none.
+    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let places = Arc::clone(self.places.as_ref()?);
+        places.acquire_owned().await.ok()
+    }
+
+    /// Adds what the portions have done to the job, which is then at this cursor. False if it is not divided.
+    pub(crate) fn add_portions(&self, cursor: Option<Value>) -> bool {
+        let mut state = self.state();
+        let portions = std::mem::take(&mut state.job.job.portions);
+        for portion in &portions {
+            state.job.add_portion(&portion.counts, portion.done, portion.request_charge);
+            state.charged_before += portion.request_charge;
+        }
+        if let Some(cursor) = cursor.filter(|_| !portions.is_empty()) {
+            state.job.job.cursor = cursor;
+        }
+        !portions.is_empty()
     }
 
     /// The budget: request units in a second.
@@ -179,12 +230,12 @@ impl Run {
 
     /// The second at which a job that [settles](Self::settle) began, since 1970 by the service's clock.
     pub fn begun_second(&self) -> Option<i64> {
-        self.state().job.job.begun_second
+        self.of.as_ref().map_or_else(|| self.state().job.job.begun_second, |of| of.job.begun_second)
     }
 
     /// The second at which the job was last saved, since 1970 by the service's clock: it is over or current.
     pub async fn saved_second(&self) -> Result<i64, Error> {
-        let id = self.id();
+        let id = self.record_id();
         let deadline = Instant::now() + self.jobs.options().claim;
         let (jobs, key) = (self.jobs.open().await?, Key::text(&id));
         let record = retry(deadline, || jobs.read(&key, &id)).await?;
@@ -238,6 +289,18 @@ impl Run {
             if let Err(error) = self.save(|_| ()).await {
                 return error;
             }
+            self.look_whether_cancelled().await;
+        }
+    }
+
+    /// Stops a portion of a job that is being cancelled. After a failure, the next look counts.
+    async fn look_whether_cancelled(&self) {
+        let Some(of) = &self.of else { return };
+        if let Ok(Some(Read { job, .. })) = self.jobs.read(&of.id).await
+            && job.job.cancel
+        {
+            self.state().job.job.cancel = true;
+            self.stop.send_replace(true);
         }
     }
 
@@ -269,7 +332,7 @@ impl Run {
     fn update(&self, change: impl FnOnce(&mut Job)) {
         let now = Utc::now();
         let mut state = self.state();
-        let State { job, saved_at, saved_done, .. } = &mut *state;
+        let State { job, saved_at, saved_done, charged_before, .. } = &mut *state;
         let (elapsed, done) = (saved_at.elapsed().as_secs_f64(), job.job.done.saturating_sub(*saved_done) as f64);
         if elapsed > 0.5 {
             let rate = done / elapsed;
@@ -277,7 +340,7 @@ impl Run {
             job.job.rate_per_second = Some(before + (rate - before) * RATE_WEIGHT);
             (*saved_at, *saved_done) = (Instant::now(), job.job.done);
         }
-        job.request_charge = self.charged_before + self.meter.total();
+        job.request_charge = *charged_before + self.meter.total();
         job.job.updated_at = timestamp(now);
         job.job.claim = Some(Claim { by: self.by.clone(), until: timestamp(now + self.jobs.options().claim) });
         change(job);
@@ -285,9 +348,9 @@ impl Run {
 
     /// Reads the job after its etag has changed: another process has cancelled it or taken it over.
     async fn read_after_change(&self) -> Result<(), Error> {
-        let action = || format!("saving job {}", self.id());
+        let action = || format!("saving job {}", self.record_id());
         let lost = |message: &str| Error::new(ErrorKind::PreconditionFailed, action(), message);
-        let Some(Read { job, etag }) = self.jobs.read(&self.id()).await? else {
+        let Some(Read { job, etag }) = self.jobs.read(&self.record_id()).await? else {
             return Err(lost("the record was deleted"));
         };
         // A save of this worker whose reply was lost may have released the claim.
@@ -300,6 +363,14 @@ impl Run {
         state.etag = etag;
         state.job.job.cancel |= job.job.cancel;
         state.job.other = job.other;
+        if state.job.state.is_end() {
+            state.job.expire_portion();
+        }
+        for ended in job.job.portions.into_iter().filter(|portion| portion.state.is_end()) {
+            if let Some(portion) = state.job.job.portions.iter_mut().find(|portion| portion.id == ended.id) {
+                *portion = ended;
+            }
+        }
         if state.job.job.cancel {
             self.stop.send_replace(true);
         }
@@ -334,7 +405,7 @@ mod tests {
         let job =
             json!({"id": "1", "kind": "nothing", "state": "running", "startedAt": "2026-11-01T00:00:00Z", "job": {}});
         let job = serde_json::from_value(job).expect("a job");
-        Run::new(&jobs, "by".into(), job, "etag".into())
+        Run::new(&jobs, "by".into(), job, "etag".into(), None)
     }
 
     #[test]

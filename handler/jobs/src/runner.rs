@@ -32,8 +32,8 @@ impl JobRunner {
         self.jobs.options().slice
     }
 
-    /// Works on a job until `until` completes or the job ends. If another worker holds the job, waits until that worker has
-    /// saved the job again or its claim has expired. The future may be dropped at any instant: another slice resumes from what
+    /// Works on a job, or on a portion of it, until `until` completes or the job ends. If another worker holds the job, waits until that
+    /// worker has saved the job again or its claim has expired. The future may be dropped at any instant: another slice resumes from what
     /// was saved.
     ///
     /// # Errors
@@ -57,7 +57,12 @@ impl JobRunner {
             Claimed::Not(end) => return Ok(end),
         };
         let stepped = {
-            let work = kind.work(&run);
+            let work = async {
+                match run.settle_portions().await? {
+                    Some(step) => Ok(step),
+                    None => kind.work(&run).await,
+                }
+            };
             let saving = run.keep_saving();
             tokio::pin!(work, saving);
             let mut over = false;
@@ -77,45 +82,47 @@ impl JobRunner {
                 log::info!("{error}");
                 Ok(SliceEnd::Busy)
             }
+            // The end of a portion is not that of its job.
+            Ok(SliceEnd::Ended(_)) if run.is_portion() && run.id() == id => Ok(SliceEnd::More),
             end => end,
         }
     }
 }
 
-/// Saves the outcome and releases the claim.
+/// Saves the outcome and releases the claim. The end of a portion is recorded in the divided job first.
 async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, Error> {
-    let ended = match stepped {
-        Ok(Step::Ended(state)) => Some(state),
-        Ok(Step::More) if run.is_cancelled() => Some(JobState::Cancelled),
-        Ok(Step::More) => None,
+    let (ended, failure) = match stepped {
+        Ok(Step::Ended(state)) => (Some(state), None),
+        Ok(Step::More) if run.is_cancelled() => (Some(JobState::Cancelled), None),
+        Ok(Step::More | Step::Waiting) => (None, None),
         Err(error) if error.kind() == ErrorKind::PreconditionFailed => return Err(error),
         Err(error) => {
-            let message = error.to_string();
-            let job = run.save(|job| {
-                job.job.failures += 1;
-                (job.job.message, job.job.claim) = (Some(message.clone()), None);
-                if job.job.cancel {
-                    job.end(JobState::Cancelled, Utc::now());
-                } else if !error.is_transient() || job.job.failures >= MAX_FAILURES {
-                    job.end(JobState::Failed, Utc::now());
-                }
-            });
-            let job = job.await?;
-            let failures = job.job.failures;
-            return Ok(if job.state.is_end() {
-                SliceEnd::Ended(job.state)
-            } else {
-                SliceEnd::Failing { failures, message }
-            });
+            let is_last = !error.is_transient() || run.job().job.failures + 1 >= MAX_FAILURES;
+            let ended =
+                if run.is_cancelled() { Some(JobState::Cancelled) } else { is_last.then_some(JobState::Failed) };
+            (ended, Some(error.to_string()))
         }
     };
-    let save = run.save(|job| match ended {
-        Some(state) => {
+    if let Some(state) = ended {
+        run.report_end(state, failure.as_deref()).await?;
+    }
+    let save = run.save(|job| {
+        job.job.claim = None;
+        if let Some(failure) = &failure {
+            job.job.failures += 1;
+            job.job.message = Some(failure.clone());
+        } else if ended.is_some() {
             job.job.message = None;
+        }
+        if let Some(state) = ended {
             job.end(state, Utc::now());
         }
-        None => job.job.claim = None,
     });
     let job = save.await?;
-    Ok(if job.state.is_end() { SliceEnd::Ended(job.state) } else { SliceEnd::More })
+    Ok(match (ended, failure) {
+        (Some(state), _) => SliceEnd::Ended(state),
+        (None, Some(message)) => SliceEnd::Failing { failures: job.job.failures, message },
+        (None, None) if job.job.is_waiting() => SliceEnd::Waiting,
+        (None, None) => SliceEnd::More,
+    })
 }

@@ -47,6 +47,8 @@ pub enum SliceEnd {
     },
     /// The job has ended, now or before.
     Ended(JobState),
+    /// It waits for its portions, which other workers hold. The end of each one changes it, which brings an event.
+    Waiting,
     /// Another worker holds the job.
     Busy,
     /// There is no such job, or it is of a kind that this version cannot run.

@@ -1,5 +1,6 @@
 //! Follows a job: shows its progress and runs it here if no other worker holds it. A slice waits for the claim of another
-//! worker, and takes the job over when that claim expires because the worker died.
+//! worker, and takes the job over when that claim expires because the worker died. Of a divided job, it runs portions that no other
+//! worker holds.
 
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ async fn drive(service: &Service, job: Following<'_>, stop: &watch::Sender<bool>
             () = watching => continue,
         };
         match end {
+            Ok(SliceEnd::Waiting) => tokio::time::sleep(POLL_INTERVAL).await,
             Ok(SliceEnd::More | SliceEnd::Ended(_) | SliceEnd::Busy | SliceEnd::NoJob) => failures = 0,
             // The slice may have been waiting for another worker's claim when the stop was requested.
             Err(error) if is_transient(error.kind()) && *stop.borrow() => {}
@@ -143,7 +145,8 @@ impl Reporter {
         let progress = job.job.progress();
         self.bar.show(&progress);
         let claim = job.job.claim.as_ref().filter(|claim| !claim.by.starts_with(&self.own));
-        if let Some(claim) = claim.filter(|_| !self.is_waiting && job.job.is_claimed(Utc::now())) {
+        let is_divided = !job.job.portions.is_empty();
+        if let Some(claim) = claim.filter(|_| !is_divided && !self.is_waiting && job.job.is_claimed(Utc::now())) {
             self.is_waiting = true;
             let worker = claim.by.rsplit_once('/').map_or(claim.by.as_str(), |(worker, _)| worker);
             self.bar.print(&format!("waiting for worker {worker}, which holds this job until {}", claim.until));

@@ -50,7 +50,7 @@ async fn run_here(service: &Service, job: &JobToRun) {
     let (runner, id) = (&service.changefeed.runner, &job.id);
     match run_slice(runner, job, tokio::time::sleep(runner.slice_duration())).await {
         Ok(SliceEnd::Ended(_) | SliceEnd::NoJob | SliceEnd::More) => return,
-        Ok(SliceEnd::Busy) => {}
+        Ok(SliceEnd::Busy | SliceEnd::Waiting) => {}
         Ok(SliceEnd::Failing { failures, message }) => {
             log::warn!("job {id} failed, {failures} times in a row, and is retried: {message}");
         }

@@ -59,7 +59,9 @@ impl Scenario {
         let world = World::with_keys(keys, changes).await;
         // In half of the scenarios, workers die before they save more than the pages of their items.
         let save_interval = Duration::from_millis(if seed < 2 { 100 } else { 30_000 });
-        let limits = JobOptions { claim: Duration::from_millis(30), save_interval, ..small_limits() };
+        // Half of the scenarios are divided among portions.
+        let portion_items = if seed % 4 == 1 || seed % 4 == 2 { 1 } else { u64::MAX };
+        let limits = JobOptions { claim: Duration::from_millis(30), save_interval, portion_items, ..small_limits() };
         let (small_limits, default_limits) =
             (world.changefeed(|options| options.jobs = limits), world.changefeed(|_| ()));
         let feed = world.feed().await;

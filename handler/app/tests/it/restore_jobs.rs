@@ -15,7 +15,7 @@ use crate::support::jobs::{
 use crate::support::{DEADLINE, World, executable, until};
 
 /// Writes and captures the documents `0..count`. Returns the second of the last write, which has passed.
-async fn write_and_capture(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
+pub async fn write_and_capture(world: &World, changefeed: &Changefeed, count: usize) -> i64 {
     let mut stored = Vec::new();
     for n in 0..count {
         let key = format!("key-{}", n % 4);
@@ -28,7 +28,7 @@ async fn write_and_capture(world: &World, changefeed: &Changefeed, count: usize)
 }
 
 /// Overwrites every third document, deletes every third one and creates some.
-async fn change_documents(world: &World, count: usize) {
+pub async fn change_documents(world: &World, count: usize) {
     for n in 0..count {
         let (id, key) = (format!("item-{n:03}"), format!("key-{}", n % 4));
         match n % 3 {
@@ -43,7 +43,7 @@ async fn change_documents(world: &World, count: usize) {
 }
 
 /// The sorted bodies of the live documents.
-async fn bodies(world: &World) -> Vec<Value> {
+pub async fn bodies(world: &World) -> Vec<Value> {
     let mut documents = world.query("events", "SELECT * FROM c").await;
     for document in &mut documents {
         let fields = document.as_object_mut().expect("object");
@@ -98,7 +98,7 @@ async fn a_restore_beyond_the_limits_becomes_a_job_with_the_result_of_a_request_
 
 /// Starts a job that restores sixty documents, and that does not know the state of five documents that were created later.
 /// Returns its id and the expected bodies.
-async fn start_restore_of_sixty(world: &World, changefeed: &Changefeed, options: Value) -> (String, Vec<Value>) {
+pub async fn start_restore_of_sixty(world: &World, changefeed: &Changefeed, options: Value) -> (String, Vec<Value>) {
     let second = write_and_capture(world, changefeed, 60).await;
     let mut good = bodies(world).await;
     change_documents(world, 60).await;

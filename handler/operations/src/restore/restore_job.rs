@@ -43,7 +43,12 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
     let mut worker = RestoreWorker::new(restores, run).await?;
     let mut counts: Counts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
-        Some(cursor) => {
+        Some(mut cursor) => {
+            worker.horizon = cursor.horizon;
+            let joined = worker.cursor(cursor.phase, cursor.parts.clone().read());
+            if run.join_portions(&joined)? {
+                (cursor, counts) = (joined, run.counts()?);
+            }
             counts = cursor.counts_here.unwrap_or(counts);
             cursor
         }
@@ -53,12 +58,12 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
             if has_past(&worker) || first_phase(&worker) == Phase::Window {
                 run.settle().await?;
             }
-            let cursor = begin(&worker, first_phase(&worker)).await?;
-            run.begin(&cursor, &counts).await?;
-            cursor
+            match begin(&worker, first_phase(&worker), &counts).await? {
+                Some(cursor) => cursor,
+                None => return Ok(Step::Waiting),
+            }
         }
     };
-    worker.horizon = cursor.horizon;
     loop {
         let phase = cursor.phase;
         let advance = |parts: &Parts, page: PageOutcome| {
@@ -70,6 +75,7 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
             let parts = &parts;
             let worker = &worker;
             async move {
+                let _place = run.place().await;
                 match phase {
                     Phase::Exchange => worker.retry_refused(&parts.range(&part), &part, may_be_begun).await,
                     _ => worker.page(phase, parts, part, may_be_begun).await,
@@ -85,9 +91,12 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
             }
             return Ok(Step::More);
         }
+        if run.is_portion() {
+            return Ok(Step::Ended(JobState::Done));
+        }
         let Some(next) = phase_after(&worker, phase, &counts) else { break };
-        cursor = begin(&worker, next).await?;
-        run.begin(&cursor, &counts).await?;
+        let Some(begun) = begin(&worker, next, &counts).await? else { return Ok(Step::Waiting) };
+        cursor = begun;
     }
     conclude(&worker, &counts).await
 }
@@ -160,10 +169,17 @@ fn has_past(worker: &RestoreWorker<'_>) -> bool {
     )
 }
 
-/// The start of a phase: its parts. Sets the total of the job, where it is known.
-async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error> {
+/// Begins a phase; `None` if it was divided among portions. Sets the total of the job, where it is known.
+async fn begin(worker: &RestoreWorker<'_>, phase: Phase, counts: &Counts) -> Result<Option<Cursor>, Error> {
+    let parts = parts_of(worker, phase).await?;
+    let is_divided = worker.run.begin_parts(&parts, |parts| worker.cursor(phase, parts), counts).await?;
+    Ok((!is_divided).then(|| worker.cursor(phase, parts)))
+}
+
+/// The parts of a phase.
+async fn parts_of(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Parts, Error> {
     let (run, jobs) = (worker.run, &worker.restores.jobs);
-    let parts = match &worker.subject {
+    Ok(match &worker.subject {
         _ if phase == Phase::Exchange => Parts::of(&jobs.open().await?, None, PART_PAGES).await?,
         _ if phase == Phase::Execute => {
             let documents = worker.planned.map_or(0, |planned| planned.total());
@@ -184,14 +200,13 @@ async fn begin(worker: &RestoreWorker<'_>, phase: Phase) -> Result<Cursor, Error
             run.set_total(Some(documents));
             pages_in_parts(jobs, documents).await?
         }
-    };
-    Ok(worker.cursor(phase, parts))
+    })
 }
 
 /// The parts of the stored pages of a job with this number of documents.
 async fn pages_in_parts(jobs: &Jobs, documents: u64) -> Result<Parts, Error> {
     let pages = documents.div_ceil(jobs.options().page_items as u64);
-    Parts::of(&jobs.open().await?, Some(pages), PART_PAGES).await
+    Ok(Parts::of(&jobs.open().await?, Some(pages), PART_PAGES).await?.with_items(documents))
 }
 
 async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, phase: Phase) -> Result<Parts, Error> {

@@ -117,6 +117,7 @@ impl<'a> RestoreWorker<'a> {
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
         let (page_items, parallel) = restores.jobs.options().within(run.ru_per_second(), DOCUMENT_UNITS);
+        let parallel = parallel.min(restores.options.concurrency.max(1));
         let parallel = match &subject {
             Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
             Subject::History(_) | Subject::Undo(_) => parallel,

@@ -86,12 +86,19 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
     }
     let mut counts: VerifyCounts = run.counts()?;
     let mut cursor = match run.cursor::<Cursor>()? {
-        Some(cursor) => cursor,
-        None => {
-            let first = worker.begin(worker.first_phase().await?).await?;
-            run.begin(&first, &counts).await?;
-            first
+        Some(Cursor { phase, parts }) => {
+            let joined = Cursor { phase, parts: parts.clone().read() };
+            if run.join_portions(&joined)? {
+                counts = run.counts()?;
+                joined
+            } else {
+                Cursor { phase, parts }
+            }
         }
+        None => match worker.begin(worker.first_phase().await?, &counts).await? {
+            Some(first) => first,
+            None => return Ok(Step::Waiting),
+        },
     };
     loop {
         let phase = cursor.phase;
@@ -100,10 +107,19 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
             run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
         };
         let parts = cursor.parts.clone();
-        let page = |part: Part, may_be_begun| worker.page(phase, &parts, part, may_be_begun);
+        let page = |part: Part, may_be_begun| {
+            let page = worker.page(phase, &parts, part, may_be_begun);
+            async {
+                let _place = run.place().await;
+                page.await
+            }
+        };
         cursor.parts = read_parts(run, cursor.parts.clone(), worker.parallel, page, advance).await?;
         if !cursor.parts.is_done() {
             return Ok(Step::More);
+        }
+        if run.is_portion() {
+            return Ok(Step::Ended(JobState::Done));
         }
         let next = match phase {
             Phase::Letters => Phase::Replay,
@@ -113,9 +129,9 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
             Phase::Past | Phase::Found => Phase::Confirm,
             Phase::Confirm => break,
         };
-        cursor = worker.begin(next).await?;
         // From here on the pages are confirmed: no worker may add suspicions to them any more.
-        run.begin(&cursor, &counts).await?;
+        let Some(begun) = worker.begin(next, &counts).await? else { return Ok(Step::Waiting) };
+        cursor = begun;
     }
     Ok(Step::Ended(if counts.found() > counts.repaired { JobState::Findings } else { JobState::Done }))
 }
@@ -148,11 +164,18 @@ impl<'a> Worker<'a> {
         Ok(if is_needed { Phase::Letters } else { Phase::Live })
     }
 
-    /// The parts of a phase. Sets the total of the job, where it is known.
-    async fn begin(&self, phase: Phase) -> Result<Cursor, Error> {
+    /// Begins a phase; `None` if it was divided among portions. Sets the total of the job, where it is known.
+    async fn begin(&self, phase: Phase, counts: &VerifyCounts) -> Result<Option<Cursor>, Error> {
+        let parts = self.parts_of(phase).await?;
+        let is_divided = self.run.begin_parts(&parts, |parts| Cursor { phase, parts }, counts).await?;
+        Ok((!is_divided).then_some(Cursor { phase, parts }))
+    }
+
+    /// The parts of a phase.
+    async fn parts_of(&self, phase: Phase) -> Result<Parts, Error> {
         let Verifications { history, jobs, dead_letters, .. } = self.verifications;
         if self.request.partition_key.is_some() && phase != Phase::Confirm {
-            return Ok(Cursor { phase, parts: Parts::one() });
+            return Ok(Parts::one());
         }
         let container = match phase {
             Phase::Letters if self.request.findings_of.is_none() => dead_letters.open().await?,
@@ -169,7 +192,7 @@ impl<'a> Worker<'a> {
         if self.request.partition_key.is_none() && matches!(phase, Phase::Live | Phase::Past) {
             self.run.set_total(items.zip(others).map(|(items, others)| items + others));
         }
-        Ok(Cursor { phase, parts: Parts::of(&container, items, jobs.options().part_items).await? })
+        Parts::of(&container, items, jobs.options().part_items).await
     }
 
     async fn page(&self, phase: Phase, parts: &Parts, part: Part, may_be_begun: bool) -> Result<Advanced, Error> {

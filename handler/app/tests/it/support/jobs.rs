@@ -25,6 +25,7 @@ pub fn small_limits() -> JobOptions {
         page_items: 5,
         part_items: 10,
         parallel: 3,
+        portion_items: u64::MAX,
         claim: Duration::from_millis(1500),
         save_interval: Duration::from_millis(100),
         slice: Duration::from_secs(10),
@@ -68,7 +69,7 @@ pub async fn finish(changefeed: &Changefeed, id: &str) -> JobState {
     loop {
         match changefeed.runner.run_slice(id, "test", tokio::time::sleep(Duration::from_secs(10))).await {
             Ok(SliceEnd::Ended(state)) => return state,
-            Ok(SliceEnd::More | SliceEnd::Busy) => {}
+            Ok(SliceEnd::More | SliceEnd::Waiting | SliceEnd::Busy) => {}
             Ok(SliceEnd::NoJob) => panic!("job {id} does not exist"),
             Ok(SliceEnd::Failing { message, .. }) => panic!("{message}"),
             // Another worker held the job for the whole slice: on a busy machine, or while saves are delayed.
