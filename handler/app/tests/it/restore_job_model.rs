@@ -46,7 +46,7 @@ async fn a_job_with_interrupted_workers_has_the_result_of_a_request() {
             scenario.round(round).await;
         }
         for _ in 0..3 {
-            scenario.restore_and_undo(seed).await;
+            Box::pin(scenario.restore_and_undo(seed)).await;
         }
     });
     futures::future::join_all(scenarios).await;
