@@ -51,10 +51,10 @@ class Cluster:
         self.run("provision")
         # Restores that are requested over HTTP run where the jobs container's change feed is read: in the workers.
         logged = {**self.environment, "RUST_LOG": "info"}
-        self.handler = subprocess.Popen([executable, "serve", "--port", "0"], env=logged, stderr=subprocess.PIPE, text=True)
-        line = next(line for line in self.handler.stderr if "listening on " in line)
+        self.handler = subprocess.Popen([executable, "serve", "--port", "0"], env=logged, stdout=subprocess.PIPE, stderr=log, text=True)
+        line = next(line for line in self.handler.stdout if "listening on " in line)
         self.api = urlsplit(line.split("listening on ")[1].strip()).netloc
-        threading.Thread(target=self.handler.stderr.read, daemon=True).start()
+        threading.Thread(target=self.handler.stdout.read, daemon=True).start()
 
     def run(self, *arguments):
         done = subprocess.run(
@@ -128,7 +128,7 @@ class Cluster:
     def delay(self, milliseconds):
         self.request(self.control, "DELETE", "/faults")
         if milliseconds:
-            fault = {"kind": "any", "times": 2**32 - 1, "delayMilliseconds": milliseconds}
+            fault = {"kind": "any", "times": 1_000_000, "delayMilliseconds": milliseconds}
             self.request(self.control, "POST", "/faults", fault)
 
     def states(self, count):

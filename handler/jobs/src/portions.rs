@@ -107,7 +107,8 @@ impl Run {
     /// Records the end of this portion in the job that was divided, unless it is recorded.
     pub(crate) async fn report_end(&self, state: JobState, message: Option<&str>) -> Result<(), Error> {
         let Some(of) = self.of() else { return Ok(()) };
-        let job = self.job();
+        // If another worker has taken it over, that one records the end.
+        let job = self.save(|_| ()).await?;
         let state = PortionState::of_end(state);
         let cursor = if state == PortionState::Failed { job.job.cursor } else { Value::Null };
         let message = message.map(str::to_owned);
