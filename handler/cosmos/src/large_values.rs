@@ -34,7 +34,11 @@ pub struct Item {
 }
 
 impl Item {
-    fn new(id: String, body: &Value) -> Result<Self, Error> {
+    /// An item with this id, which is in its body too.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when the body is not JSON, which this program never makes.
+    pub fn new(id: String, body: &Value) -> Result<Self, Error> {
         let body = to_raw_value(body).map_err(|error| Error::internal(format!("storing record {id}"), error))?;
         Ok(Self { id, body })
     }

@@ -33,6 +33,7 @@ mod management;
 mod meter;
 mod newest_first;
 mod page_token;
+mod partitions_of_keys;
 mod query;
 mod query_name;
 mod range_ids;

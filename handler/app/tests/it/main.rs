@@ -73,6 +73,7 @@ mod other_names;
 mod output_snapshots;
 mod own_lsn;
 mod package;
+mod populate_bulk;
 mod process_command;
 mod process_recovery;
 mod process_start;
