@@ -38,6 +38,7 @@ mod query;
 mod query_name;
 mod range_ids;
 mod read_many;
+mod read_together;
 mod record_id;
 mod resource_name;
 mod retry;
