@@ -1,5 +1,8 @@
 //! Batches of changes as the Functions host delivers them.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +20,8 @@ pub(crate) struct Documents {
     dates: bool,
     /// The start of the resource ids of the documents: that of their container.
     container: Vec<u8>,
+    /// The texts of documents that were read.
+    texts: Arc<Mutex<HashMap<usize, Arc<str>>>>,
 }
 
 impl Documents {
@@ -26,7 +31,7 @@ impl Documents {
         let answer = client.get(format!("{}dbs/dev/colls/events", account.url)).send().await?.error_for_status()?;
         let container: Value = serde_json::from_slice(&answer.bytes().await?)?;
         let resource_id = container["_rid"].as_str().context("the container has no resource id")?;
-        Ok(Self { bytes, dates, container: STANDARD.decode(resource_id)? })
+        Ok(Self { bytes, dates, container: STANDARD.decode(resource_id)?, texts: Arc::default() })
     }
 
     /// The bodies of `count` invocations with `documents` changes each.
@@ -47,6 +52,12 @@ impl Documents {
             };
             body((start..versions.min(start + batch)).map(version).collect())
         })
+    }
+
+    /// The text of a change. It is made once, because a sink must cost less than what is measured.
+    pub(crate) fn text(&self, number: usize) -> Arc<str> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(texts.entry(number).or_insert_with(|| self.change(number).to_string().into()))
     }
 
     /// A change: a document with its system properties.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 
@@ -18,11 +19,12 @@ const MANY: usize = 25;
 /// How far a count may be from the recorded one.
 const TOLERANCE: f64 = 0.1;
 
-/// Prints the instructions for a version. Fails if they differ from the recorded ones.
-pub(crate) async fn run(executable: &Path, recorded: Option<u64>) -> Result<()> {
-    let (few, many) = (instructions(executable, FEW).await?, instructions(executable, MANY).await?);
+/// Prints the instructions for a version, of documents with date-time strings or without. Fails if they differ from the recorded ones.
+pub(crate) async fn run(executable: &Path, dates: bool, recorded: Option<u64>) -> Result<()> {
+    let (few, many) = (instructions(executable, dates, FEW).await?, instructions(executable, dates, MANY).await?);
     let counted = (many.saturating_sub(few)) / ((MANY - FEW) * BATCH) as u64;
-    println!("{counted} instructions for a version of {BYTES} bytes, in batches of {BATCH}");
+    let with = if dates { " with a date-time string" } else { "" };
+    println!("{counted} instructions for a version of {BYTES} bytes{with}, in batches of {BATCH}");
     if let Some(recorded) = recorded {
         let difference = counted as f64 / recorded as f64 - 1.0;
         ensure!(
@@ -35,12 +37,14 @@ pub(crate) async fn run(executable: &Path, recorded: Option<u64>) -> Result<()> 
 }
 
 /// The instructions of a whole run that captures some batches, one after the other.
-async fn instructions(executable: &Path, batches: usize) -> Result<u64> {
+async fn instructions(executable: &Path, dates: bool, batches: usize) -> Result<u64> {
     let sink = Sink::start().await?;
+    let documents = Arc::new(Documents::new(&sink.account(), BYTES, dates).await?);
+    sink.set_documents(Arc::clone(&documents));
     let client = reqwest::Client::builder().no_proxy().build()?;
     let log = std::env::temp_dir().join(format!("changefeed-callgrind-{}.log", std::process::id()));
     let running = Subject::handler("callgrind".to_owned(), executable).under_callgrind(&log).start(&sink.account())?;
-    for body in Documents::new(&sink.account(), BYTES, false).await?.invocations(batches, BATCH) {
+    for body in documents.invocations(batches, BATCH) {
         let request = client.post(format!("{}/CosmosChangeFeed", running.url)).body(body);
         let answer = request.header("content-type", "application/json; charset=utf-8").send().await?;
         let status = answer.status();

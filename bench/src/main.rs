@@ -42,6 +42,9 @@ enum Command {
         /// The executable `changefeed`
         #[arg(long = "changefeed", default_value = "target/release/changefeed")]
         executable: PathBuf,
+        /// Documents with date-time strings, which the Functions host may rewrite
+        #[arg(long)]
+        dates: bool,
         /// Fail if the count differs from this one by more than a tenth
         #[arg(long)]
         recorded: Option<u64>,
@@ -136,7 +139,9 @@ fn main() -> Result<()> {
         match Arguments::parse().command {
             Command::Capture(arguments) => capture::run(&arguments).await,
             Command::Charges { executable } => charges::run(&executable).await,
-            Command::Instructions { executable, recorded } => instructions::run(&executable, recorded).await,
+            Command::Instructions { executable, dates, recorded } => {
+                instructions::run(&executable, dates, recorded).await
+            }
             Command::Reads { executable, versions, requests } => reads::run(&executable, &versions, requests).await,
             Command::Lag { executable, writes, interval } => {
                 process::lag(&executable, writes, Duration::from_millis(interval)).await

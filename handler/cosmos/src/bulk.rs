@@ -1,26 +1,23 @@
-//! Creates many items with few requests: one request has up to 100 of a physical partition, and each is answered for itself.
+//! Writes many items with few requests: one request has up to 100 of a physical partition, and each is answered for itself.
 //!
 //! The SDK has no such request. The protocol is that of the official SDKs for .NET, Java and JavaScript: a batch that is not
-//! atomic and continues after an error. What it does not settle (a refusal, a region that is away) is created by a request of
+//! atomic and continues after an error. What it does not settle (a refusal, a region that is away) is written by a request of
 //! its own through the SDK, which knows more about retries, and whose errors name the item.
 //!
 //! The session tokens of these answers are not known to the SDK: with session consistency, a later read by it may not see the
 //! items yet. So this is for items that the caller does not read back.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::container::Container;
+use crate::container::{Container, Written};
 use crate::error::{Error, ErrorKind, NAME_CACHE_STALE};
-use crate::gateway::{Answer, Feed, Target};
+use crate::gateway::{Answer, Feed};
 use crate::key::Key;
 use crate::large_values::Item;
-use crate::range_ids::Ranges;
 use crate::retry::{pause_before_retry, retry};
 
 /// Limits of the service: "Azure Cosmos DB service quotas" in Microsoft's documentation.
@@ -34,18 +31,26 @@ const CONCURRENT_REQUESTS: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The result of an item: its charge, or `None` if an item of this id exists.
+/// The result of an item that was to be created: its charge, or `None` if an item of this id exists.
 type Created = Result<Option<f64>, Error>;
+
+/// What is done with items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Create,
+    Upsert,
+}
 
 /// What a bulk request says about one of its items.
 enum Settled {
-    Created(f64),
-    Exists,
+    Written(Written),
+    /// An item of this id exists, or one with the same unique values.
+    Conflict,
     /// To be sent again after this time.
     Throttled(Option<Duration>),
     /// To be sent to another partition.
     Gone,
-    /// To be created by a request of its own.
+    /// To be written by a request of its own.
     Unsettled,
 }
 
@@ -64,25 +69,47 @@ impl Container {
     ///
     /// A result is an error when the item could not be created before the deadline.
     pub async fn create_many(&self, items: &[Item], concurrency: usize, deadline: Instant) -> Vec<Created> {
+        let written = self.write_many(Operation::Create, items, concurrency, deadline).await;
+        written.into_iter().map(none_if_exists).collect()
+    }
+
+    /// Creates or replaces items, each for itself and in no order: every id must be there once. After a lost reply, an item that was
+    /// created is reported as replaced. Otherwise as [`Self::create_many`].
+    pub async fn upsert_many(
+        &self,
+        items: &[Item],
+        concurrency: usize,
+        deadline: Instant,
+    ) -> Vec<Result<Written, Error>> {
+        self.write_many(Operation::Upsert, items, concurrency, deadline).await
+    }
+
+    async fn write_many(
+        &self,
+        operation: Operation,
+        items: &[Item],
+        concurrency: usize,
+        deadline: Instant,
+    ) -> Vec<Result<Written, Error>> {
         let keys: Vec<Result<Key, Error>> = items.iter().map(|item| item.key(self)).collect();
-        let mut results: Vec<Option<Created>> = items.iter().map(|_| None).collect();
+        let mut results: Vec<Option<Result<Written, Error>>> = items.iter().map(|_| None).collect();
         let sendable = (0..items.len()).filter(|index| keys[*index].is_ok()).collect();
         // A request in bulk sends the items as they are.
         if items.len() > 1 && self.scope.source().is_none() {
-            let bulk = Bulk { container: self, items, keys: &keys };
+            let bulk = Bulk { container: self, operation, items, keys: &keys };
             Box::pin(bulk.run(sendable, deadline, &mut results)).await;
         }
         let left = results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(index, _)| index);
         let single = futures::stream::iter(left.collect::<Vec<_>>()).map(async |index| {
-            let created = match &keys[index] {
-                Ok(key) => self.create_one(key, &items[index], deadline).await,
+            let written = match &keys[index] {
+                Ok(key) => self.write_one(operation, key, &items[index], deadline).await,
                 Err(error) => Err(Error::new(error.kind(), "reading the key of an item", error.to_string())),
             };
-            (index, created)
+            (index, written)
         });
         let single: Vec<_> = single.buffer_unordered(concurrency).collect().await;
-        for (index, created) in single {
-            results[index] = Some(created);
+        for (index, written) in single {
+            results[index] = Some(written);
         }
         results.into_iter().flatten().collect()
     }
@@ -92,31 +119,49 @@ impl Container {
     /// # Errors
     /// When it could not be created before the deadline.
     pub async fn create_one(&self, key: &Key, item: &Item, deadline: Instant) -> Created {
+        none_if_exists(self.write_one(Operation::Create, key, item, deadline).await)
+    }
+
+    async fn write_one(
+        &self,
+        operation: Operation,
+        key: &Key,
+        item: &Item,
+        deadline: Instant,
+    ) -> Result<Written, Error> {
         let body = item.value()?;
-        match retry(deadline, || self.create(key, &item.id, &body)).await {
-            Ok(written) => Ok(Some(written.request_charge)),
-            Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
-            Err(error) => Err(error),
+        match operation {
+            Operation::Create => retry(deadline, || self.create(key, &item.id, &body)).await,
+            Operation::Upsert => retry(deadline, || self.upsert(key, &item.id, &body)).await,
         }
     }
 }
 
-/// A call of [`Container::create_many`].
+fn none_if_exists(written: Result<Written, Error>) -> Created {
+    match written {
+        Ok(written) => Ok(Some(written.request_charge)),
+        Err(error) if error.kind() == ErrorKind::Conflict => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A call of [`Container::create_many`] or [`Container::upsert_many`].
 struct Bulk<'c> {
     container: &'c Container,
+    operation: Operation,
     items: &'c [Item],
     keys: &'c [Result<Key, Error>],
 }
 
 impl Bulk<'_> {
     /// Sends the items. Those that are throttled, and those of a partition that is being split, are sent again until the deadline.
-    async fn run(&self, mut pending: Vec<usize>, deadline: Instant, results: &mut [Option<Created>]) {
+    async fn run(&self, mut pending: Vec<usize>, deadline: Instant, results: &mut [Option<Result<Written, Error>>]) {
         let mut backoff = FIRST_PAUSE;
         while !pending.is_empty() {
             let requests = match self.requests(std::mem::take(&mut pending)).await {
                 Ok(requests) => requests,
                 Err(error) => {
-                    log::debug!("items are created one by one: {error}");
+                    log::debug!("items are written one by one: {error}");
                     return;
                 }
             };
@@ -128,15 +173,15 @@ impl Bulk<'_> {
             let mut asked = None;
             for (index, settled) in answers.into_iter().flatten() {
                 let refused = match settled {
-                    Settled::Created(charge) => {
-                        results[index] = Some(Ok(Some(charge)));
+                    Settled::Written(written) => {
+                        results[index] = Some(Ok(written));
                         continue;
                     }
-                    Settled::Exists => {
-                        results[index] = Some(Ok(None));
+                    Settled::Conflict if self.operation == Operation::Create => {
+                        results[index] = Some(Err(self.refused(ErrorKind::Conflict, index)));
                         continue;
                     }
-                    Settled::Unsettled => continue,
+                    Settled::Conflict | Settled::Unsettled => continue,
                     Settled::Throttled(wait) => {
                         asked = asked.max(wait);
                         self.refused(ErrorKind::Throttled, index).with_retry_after(wait)
@@ -164,36 +209,17 @@ impl Bulk<'_> {
     fn refused(&self, kind: ErrorKind, index: usize) -> Error {
         let message = match kind {
             ErrorKind::Throttled => "the container has not enough throughput (429)",
+            ErrorKind::Conflict => "an item of this id exists (409)",
             _ => "its partition is being split or merged (410)",
         };
-        Error::new(kind, self.container.action_on("creating", &self.items[index].id), message)
+        Error::new(kind, self.container.action_on("writing", &self.items[index].id), message)
     }
 
     /// The items, divided into requests: each has the id of a partition and the indexes of its items. An item that is too large
     /// to share a request is in none.
     async fn requests(&self, indexes: Vec<usize>) -> Result<Vec<(String, Vec<usize>)>, Error> {
-        // The SDK says in which range a key is, and keeps the ranges that it has read, as we keep their ids. Both are read again together,
-        // at most once.
-        let known = self.container.range_ids.known();
-        let (mut is_read, mut sdk_is_stale) = (known.is_none(), known.is_none());
-        let mut ranges = match known {
-            Some(known) => known,
-            None => self.read_ranges().await?,
-        };
-        let mut by_range: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for index in indexes {
-            let Ok(key) = &self.keys[index] else { continue };
-            let mut id = self.range_of(key, &ranges, std::mem::take(&mut sdk_is_stale)).await?;
-            if id.is_none() && !is_read {
-                // The partition was split or merged since.
-                is_read = true;
-                ranges = self.read_ranges().await?;
-                id = self.range_of(key, &ranges, true).await?;
-            }
-            if let Some(id) = id {
-                by_range.entry(id).or_default().push(index);
-            }
-        }
+        let keys = indexes.into_iter().filter_map(|index| Some((index, self.keys[index].as_ref().ok()?)));
+        let by_range = self.container.by_range_id(keys).await?;
         let mut requests = Vec::new();
         for (range, indexes) in by_range {
             let mut bytes = 0;
@@ -216,60 +242,6 @@ impl Bulk<'_> {
         Ok(requests)
     }
 
-    /// The id of the partition that a key belongs to.
-    async fn range_of(&self, key: &Key, ranges: &Ranges, is_fresh: bool) -> Result<Option<String>, Error> {
-        if ranges.len() == 1 {
-            return Ok(ranges.values().next().cloned());
-        }
-        let range = self.container.find_range(key, is_fresh).await?;
-        Ok(ranges.get(&range.min).cloned())
-    }
-
-    async fn read_ranges(&self) -> Result<Arc<Ranges>, Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Page {
-            partition_key_ranges: Vec<Range>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Range {
-            id: String,
-            min_inclusive: String,
-            #[serde(default)]
-            parents: Vec<String>,
-        }
-        let failed = |message: String| {
-            Error::new(ErrorKind::Unavailable, format!("reading the ranges of {}", self.container.name), message)
-        };
-        let (mut found, mut continuation) = (Vec::new(), None::<String>);
-        loop {
-            let headers: Vec<_> =
-                continuation.as_deref().map(|token| ("x-ms-continuation", token)).into_iter().collect();
-            let answer = self.container.gateway.send(self.target(Feed::Ranges), &headers, None).await?;
-            self.container.meter.add(answer.charge);
-            if answer.status != 200 {
-                return Err(failed(format!("answered with status {}", answer.status)));
-            }
-            let page: Page = serde_json::from_slice(&answer.body).map_err(|error| failed(error.to_string()))?;
-            found.extend(page.partition_key_ranges);
-            continuation = answer.continuation;
-            if continuation.is_none() {
-                break;
-            }
-        }
-        // After a split, the list can have both the parts and the whole.
-        let replaced: HashSet<String> = found.iter().flat_map(|range| range.parents.iter().cloned()).collect();
-        let current = found.into_iter().filter(|range| !replaced.contains(&range.id));
-        let ranges: Arc<Ranges> = Arc::new(current.map(|range| (range.min_inclusive, range.id)).collect());
-        self.container.range_ids.keep(&ranges);
-        Ok(ranges)
-    }
-
-    fn target(&self, feed: Feed) -> Target<'_> {
-        Target { database: &self.container.database, container: &self.container.name, feed }
-    }
-
     /// Sends one request, and returns what it settled, in the order of `indexes`.
     async fn send(&self, range: &str, indexes: &[usize]) -> Vec<Settled> {
         let headers = [
@@ -284,13 +256,13 @@ impl Bulk<'_> {
         let background = background.iter().map(|(name, value)| (*name, value.as_str()));
         let headers: Vec<_> = headers.into_iter().chain(background).collect();
         let body = self.body(indexes);
-        match self.container.gateway.send(self.target(Feed::Items), &headers, Some(body)).await {
+        match self.container.gateway.send(self.container.target(Feed::Items), &headers, Some(body)).await {
             Ok(answer) => {
                 self.container.meter.add(answer.charge);
                 settled(&answer, indexes.len())
             }
             Err(error) => {
-                log::debug!("{} items are created one by one: {error}", indexes.len());
+                log::debug!("{} items are written one by one: {error}", indexes.len());
                 indexes.iter().map(|_| Settled::Unsettled).collect()
             }
         }
@@ -304,7 +276,11 @@ impl Bulk<'_> {
             body.extend_from_slice(if body.is_empty() { b"[" } else { b"," });
             // The key is JSON in a JSON string.
             let key = Value::from(key.to_string()).to_string();
-            let before = [r#"{"operationType":"Create","partitionKey":"#, &key, r#","resourceBody":"#].concat();
+            let operation = match self.operation {
+                Operation::Create => r#"{"operationType":"Create","partitionKey":"#,
+                Operation::Upsert => r#"{"operationType":"Upsert","partitionKey":"#,
+            };
+            let before = [operation, &key, r#","resourceBody":"#].concat();
             body.extend_from_slice(before.as_bytes());
             body.extend_from_slice(self.items[*index].body.get().as_bytes());
             body.push(b'}');
@@ -331,8 +307,11 @@ fn settled(answer: &Answer, count: usize) -> Vec<Settled> {
 
 fn settled_by(result: &OperationResult) -> Settled {
     match result.status_code {
-        200..=299 => Settled::Created(result.request_charge),
-        409 => Settled::Exists,
+        status @ 200..=299 => {
+            let (request_charge, created) = (result.request_charge, status == 201);
+            Settled::Written(Written { request_charge, created, etag: None })
+        }
+        409 => Settled::Conflict,
         429 | 449 => Settled::Throttled(result.retry_after_milliseconds.map(Duration::from_millis)),
         410 => Settled::Gone,
         _ => Settled::Unsettled,
@@ -351,18 +330,19 @@ mod tests {
     #[test]
     fn each_item_of_a_request_is_answered_for_itself() {
         let name = |settled: &Settled| match settled {
-            Settled::Created(_) => "created",
-            Settled::Exists => "exists",
+            Settled::Written(Written { created: true, .. }) => "created",
+            Settled::Written(_) => "replaced",
+            Settled::Conflict => "conflict",
             Settled::Throttled(_) => "throttled",
             Settled::Gone => "gone",
             Settled::Unsettled => "unsettled",
         };
         let names = |answer: &Answer, count| settled(answer, count).iter().map(name).collect::<Vec<_>>();
-        let statuses = [201, 409, 429, 449, 410, 400, 413, 403, 500, 503];
+        let statuses = [201, 200, 409, 429, 449, 410, 400, 413, 403, 500, 503];
         let results: Vec<_> = statuses.iter().map(|status| serde_json::json!({"statusCode": status})).collect();
         let found = names(&answer(207, &Value::from(results).to_string()), statuses.len());
         let rest = ["unsettled"; 5];
-        assert_eq!(found, [["created", "exists", "throttled", "throttled", "gone"], rest].concat());
+        assert_eq!(found, [&["created", "replaced", "conflict", "throttled", "throttled", "gone"][..], &rest].concat());
         assert_eq!(names(&answer(200, r#"[{"statusCode":201}]"#), 2), ["unsettled"; 2]);
         assert_eq!(names(&answer(200, "[{"), 1), ["unsettled"]);
         assert_eq!(names(&answer(429, ""), 2), ["throttled"; 2]);

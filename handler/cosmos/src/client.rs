@@ -17,12 +17,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the SDK, and how the account is reached.
+    /// A client of the SDK, and how the account is reached. `has_preferred_regions`: whether the SDK reads from regions that are named.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the identity is incomplete.
-    pub fn with_sdk(sdk: CosmosClient, connection: &Connection) -> Result<Self, Error> {
-        Ok(Self { sdk, gateway: connection.gateway()? })
+    pub fn with_sdk(sdk: CosmosClient, connection: &Connection, has_preferred_regions: bool) -> Result<Self, Error> {
+        Ok(Self { sdk, gateway: connection.gateway(has_preferred_regions)? })
     }
 
     /// The client of the SDK.
@@ -63,7 +63,7 @@ pub async fn connect(connection: &Connection, preferred_regions: &[String]) -> R
         // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
         if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
     })?;
-    Client::with_sdk(client, connection)
+    Client::with_sdk(client, connection, !preferred_regions.is_empty())
 }
 
 #[cfg(test)]
@@ -74,8 +74,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Account, ConnectionString, ContainerSpec, IndexPolicy, Key, KeyPath, LazyContainer, create_container,
-        create_database,
+        Account, ConnectionString, ContainerSpec, DocumentName, IndexPolicy, Key, KeyPath, LazyContainer,
+        create_container, create_database,
     };
 
     /// An endpoint with an item, which is the same in every region.
@@ -110,7 +110,10 @@ mod tests {
             let account = Account::connected(connect(&connection, &preferred).await.expect("client"));
             let container = LazyContainer::new(account, "db", "c").open().await.expect("container");
             container.read(&Key::text("a"), "i").await.expect("read").expect("the item");
-            let expected = if read_in_north { (1, 0) } else { (0, 1) };
+            let name = |id: &str| DocumentName { id: id.to_owned(), partition_key: Key::text("a") };
+            let together = container.read_together(&["i", "j", "k", "l"].map(name)).await.expect("read together");
+            assert_eq!(together.len(), 1, "{preferred:?}");
+            let expected = if read_in_north { (2, 0) } else { (0, 2) };
             assert_eq!((items(&north).len(), items(&west).len()), expected, "{preferred:?}");
             container.upsert(&Key::text("a"), "i", &json!({"id": "i", "pk": "a"})).await.expect("written");
             assert_eq!((items(&north).len(), items(&west).len()), (0, 1), "{preferred:?}");

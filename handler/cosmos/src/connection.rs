@@ -136,15 +136,14 @@ impl Connection {
     }
 
     /// What sends the requests that the SDK cannot send.
-    pub(crate) fn gateway(&self) -> Result<Gateway, Error> {
-        Ok(match self {
-            Self::Key(ConnectionString { endpoint, key }) => {
-                Gateway::new(endpoint.0.clone(), Authorization::Key(key.clone()))
-            }
+    pub(crate) fn gateway(&self, has_preferred_regions: bool) -> Result<Gateway, Error> {
+        let (endpoint, authorization) = match self {
+            Self::Key(ConnectionString { endpoint, key }) => (endpoint, Authorization::Key(key.clone())),
             Self::Identity { endpoint, identity } => {
-                Gateway::new(endpoint.0.clone(), Authorization::Token(token_credential(identity.clone())?))
+                (endpoint, Authorization::Token(token_credential(identity.clone())?))
             }
-        })
+        };
+        Ok(Gateway::new(endpoint.0.clone(), authorization, has_preferred_regions))
     }
 }
 

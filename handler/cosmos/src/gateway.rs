@@ -43,6 +43,8 @@ pub(crate) struct Gateway(Arc<State>);
 struct State {
     endpoint: Url,
     authorization: Authorization,
+    /// Whether regions are named that the account is read from.
+    has_preferred_regions: bool,
     http: OnceCell<reqwest::Client>,
     write_region: Mutex<Option<Url>>,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Target<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Feed {
     Items,
+    /// Those items that a query selects.
+    Query,
     Ranges,
 }
 
@@ -66,8 +70,16 @@ impl Feed {
     /// The segment of the path, which is the type of the resource in a signature too.
     fn name(self) -> &'static str {
         match self {
-            Self::Items => "docs",
+            Self::Items | Self::Query => "docs",
             Self::Ranges => "pkranges",
+        }
+    }
+
+    /// The type of what is sent.
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Query => "application/query+json",
+            Self::Items | Self::Ranges => "application/json",
         }
     }
 }
@@ -99,9 +111,14 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    pub(crate) fn new(endpoint: Url, authorization: Authorization) -> Self {
+    pub(crate) fn new(endpoint: Url, authorization: Authorization, has_preferred_regions: bool) -> Self {
         let (http, write_region) = (OnceCell::new(), Mutex::new(None));
-        Self(Arc::new(State { endpoint, authorization, http, write_region }))
+        Self(Arc::new(State { endpoint, authorization, has_preferred_regions, http, write_region }))
+    }
+
+    /// Whether another region may be meant for reads than the one that requests are sent to.
+    pub(crate) fn has_other_region_for_reads(&self) -> bool {
+        self.0.has_preferred_regions
     }
 
     /// The body is empty for a read.
@@ -124,7 +141,7 @@ impl Gateway {
         let request = self.signed(method, url, feed.name(), &link).await?;
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = match body {
-            Some(body) => request.header("content-type", "application/json").body(body),
+            Some(body) => request.header("content-type", feed.content_type()).body(body),
             None => request,
         };
         let answer = receive(request).await;

@@ -31,12 +31,18 @@ pub struct Item {
     pub id: String,
     /// The whole item: a JSON object. The SDK does not take it as text: see [`Item::value`].
     pub(crate) body: Box<RawValue>,
+    /// Some of its properties, among them those of its key, as far as they are known without reading the body.
+    known: Value,
 }
 
 impl Item {
-    fn new(id: String, body: &Value) -> Result<Self, Error> {
+    /// An item with this id, which is in its body too.
+    ///
+    /// # Errors
+    /// [`Internal`](crate::ErrorKind::Internal) when the body is not JSON, which this program never makes.
+    pub fn new(id: String, body: &Value) -> Result<Self, Error> {
         let body = to_raw_value(body).map_err(|error| Error::internal(format!("storing record {id}"), error))?;
-        Ok(Self { id, body })
+        Ok(Self { id, body, known: Value::Null })
     }
 
     /// The body as the SDK takes it: it sends no JSON text.
@@ -58,6 +64,9 @@ impl Item {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the item has another value there than a key may have.
     pub fn key(&self, container: &Container) -> Result<Key, Error> {
+        if container.key_paths().iter().all(|path| path.of(&self.known).is_some()) {
+            return Key::of(&self.known, container.key_paths());
+        }
         let failed = |error| Error::internal(format!("reading the key of item {}", self.id), error);
         let properties: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(self.body.get()).map_err(failed)?;
         // The other properties may be large.
@@ -74,7 +83,7 @@ impl Item {
 }
 
 /// The items for a record of which the `large` fields may be too large: the parts come first and the record last. Part items
-/// carry the properties of `owner`, among which are those of the container's partition key unless that is `/id`.
+/// carry the record's properties in `owner`, among which are those of the container's partition key unless that is `/id`.
 ///
 /// # Errors
 /// [`Internal`](crate::ErrorKind::Internal) when the record is not JSON.
@@ -87,7 +96,7 @@ pub fn split_large_record(
     let internal = |error: String| Error::internal(format!("storing record {id}"), error);
     let body = to_raw_value(record).map_err(|error| internal(error.to_string()))?;
     if body.get().len() <= MAX_RECORD_BYTES && depth(body.get()) <= MAX_RECORD_DEPTH {
-        return Ok(vec![Item { id: id.to_owned(), body }]);
+        return Ok(vec![Item { id: id.to_owned(), body, known: Value::Object(owner.clone()) }]);
     }
     let mut body = serde_json::to_value(record).map_err(|error| internal(error.to_string()))?;
     let mut items = Vec::new();

@@ -1,4 +1,4 @@
-//! The ids of a container's physical partitions.
+//! The ids of a container's physical partitions, by which requests of our own name them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

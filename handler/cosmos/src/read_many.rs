@@ -17,13 +17,13 @@ use crate::key_range::KeyRange;
 use crate::limits::MAX_PAGE_ITEMS;
 
 /// Fewer items of a partition are read one by one: a query costs about as much as three reads.
-const MIN_TOGETHER: usize = 4;
+pub(crate) const MIN_TOGETHER: usize = 4;
 /// The most items of a query. An item has up to 2 MB, and all of them are in memory.
 pub const MAX_TOGETHER: usize = 25;
 /// The most items of a query for some of their fields.
-const MAX_SELECTED: usize = 100;
+pub(crate) const MAX_SELECTED: usize = 100;
 /// Queries and reads in flight of one call.
-const CONCURRENT_REQUESTS: usize = 8;
+pub(crate) const CONCURRENT_REQUESTS: usize = 8;
 
 impl Container {
     /// Reads the items of these names, in their order; `None` where there is no such item. A name may be given twice.
@@ -184,7 +184,7 @@ impl Container {
     }
 
     /// The condition that `c` is the item of a name. Its key is part of it: each tenant may have an item of the same id.
-    fn is_item(&self, name: &DocumentName, parameters: &mut Map<String, Value>) -> String {
+    pub(crate) fn is_item(&self, name: &DocumentName, parameters: &mut Map<String, Value>) -> String {
         let id = parameter(parameters, name.id.as_str().into());
         format!("(c.id = {id} AND {})", self.has_key(&name.partition_key, parameters))
     }

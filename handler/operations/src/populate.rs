@@ -1,16 +1,13 @@
 //! Writes sample documents into the monitored container.
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, Written};
+use changefeed_cosmos::{Container, Error, ErrorKind, Item};
 use changefeed_history::Role;
 use chrono::Utc;
-use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -20,6 +17,10 @@ use crate::tryout_record::POPULATE;
 
 /// Documents that are created before they are written: memory does not grow with their number.
 const CHUNK: u64 = 10_000;
+/// With a rate, documents that are due within this time are written together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// For how long the writes of documents are repeated that the service refuses for want of throughput, or while it splits a partition.
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// The rates that are allowed, in documents a second.
 const RATES: RangeInclusive<f64> = 0.1..=1_000_000.0;
 /// The most documents that one request writes.
@@ -62,8 +63,8 @@ pub struct PopulateReport {
 }
 
 impl Documents {
-    /// Upserts random sample documents. Most replace a document, because there are fewer ids than documents. Writes run
-    /// concurrently; writes of one document keep their order.
+    /// Upserts random sample documents. Most replace a document, because there are fewer ids than documents. Documents are written
+    /// in bulk; writes of one document keep their order.
     ///
     /// # Errors
     /// When the request is invalid, and when a write fails. Documents that were written before are not removed.
@@ -96,30 +97,65 @@ impl Documents {
         let start = Instant::now();
         let mut sample = Sample::new(request.seed)?;
         let mut report = PopulateReport::default();
-        let done = AtomicU64::new(0);
-        let report_item = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, request.count);
-        for first in (0..request.count).step_by(CHUNK as usize) {
-            let last = request.count.min(first + CHUNK);
-            // A lane writes its documents in order, and has all writes of a document.
-            let mut lanes: Vec<Vec<Sampled>> = Vec::new();
-            lanes.resize_with(self.concurrency.max(1), Vec::new);
-            for number in first..last {
-                let (id, document) = sample.next();
-                let due = request.rate_per_second.map(|rate| start + Duration::from_secs_f64(number as f64 / rate));
-                let lane = lane_of(&id, lanes.len());
-                lanes[lane].push(Sampled { id, document, due });
+        let due = |number: u64, rate: f64| start + Duration::from_secs_f64(number as f64 / rate);
+        let mut next = 0;
+        while next < request.count {
+            let first = next;
+            let mut chunk = CHUNK;
+            if let Some(rate) = request.rate_per_second {
+                let until_then = (start.elapsed() + TOGETHER).as_secs_f64() * rate;
+                chunk = (until_then as u64).saturating_sub(first).clamp(1, CHUNK);
+                tokio::time::sleep_until(due(first + chunk.min(request.count - first) - 1, rate).into()).await;
             }
-            let lanes = lanes.into_iter().map(|lane| write_lane(container, lane, &report_item));
-            for written in try_join_all(lanes).await?.concat() {
-                report.upserted += 1;
-                report.created += u64::from(written.created);
-                report.request_charge += written.request_charge;
+            next = request.count.min(first + chunk);
+            for documents in rounds((first..next).map(|_| sample.next())) {
+                self.write_round(container, documents, &mut report).await?;
+                progress(report.upserted, request.count);
             }
         }
         report.replaced = report.upserted - report.created;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
     }
+
+    /// Writes documents of different ids.
+    async fn write_round(
+        &self,
+        container: &Container,
+        documents: Vec<(String, Value)>,
+        report: &mut PopulateReport,
+    ) -> Result<(), Error> {
+        let now = Utc::now();
+        let mut items = Vec::with_capacity(documents.len());
+        for (id, mut document) in documents {
+            if has_no_time(&document) {
+                set_time(&mut document, now);
+            }
+            items.push(Item::new(id, &document)?);
+        }
+        for written in container.upsert_many(&items, self.concurrency, Instant::now() + TIMEOUT).await {
+            let written = written?;
+            report.upserted += 1;
+            report.created += u64::from(written.created);
+            report.request_charge += written.request_charge;
+        }
+        Ok(())
+    }
+}
+
+/// Documents in rounds, of which each has an id once. One after the other, they write the documents of an id in their order.
+fn rounds(documents: impl Iterator<Item = (String, Value)>) -> Vec<Vec<(String, Value)>> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut rounds: Vec<Vec<(String, Value)>> = Vec::new();
+    for (id, document) in documents {
+        let round = seen.entry(id.clone()).or_default();
+        if *round == rounds.len() {
+            rounds.push(Vec::new());
+        }
+        rounds[*round].push((id, document));
+        *round += 1;
+    }
+    rounds
 }
 
 /// Fails if the container holds a document that is not a sample: it is probably not one for trying out.
@@ -142,37 +178,4 @@ async fn refuse_other_documents(container: &Container, name: &str) -> Result<(),
         }
         continuation = page.continuation;
     }
-}
-
-/// A sample document, and when it is written.
-struct Sampled {
-    id: String,
-    document: Value,
-    due: Option<Instant>,
-}
-
-async fn write_lane(
-    container: &Container,
-    lane: Vec<Sampled>,
-    report_item: &(dyn Fn() + Sync),
-) -> Result<Vec<Written>, Error> {
-    let mut written = Vec::with_capacity(lane.len());
-    for Sampled { id, mut document, due } in lane {
-        if let Some(due) = due {
-            tokio::time::sleep_until(due.into()).await;
-        }
-        if has_no_time(&document) {
-            set_time(&mut document, Utc::now());
-        }
-        let key = Key::of(&document, container.key_paths())?;
-        written.push(container.upsert(&key, &id, &document).await?);
-        report_item();
-    }
-    Ok(written)
-}
-
-fn lane_of(id: &str, lanes: usize) -> usize {
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    (hasher.finish() % lanes as u64) as usize
 }

@@ -74,6 +74,7 @@ mod output_snapshots;
 mod own_lsn;
 mod package;
 mod portions;
+mod populate_bulk;
 mod process_command;
 mod process_recovery;
 mod process_start;

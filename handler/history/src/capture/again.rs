@@ -93,17 +93,19 @@ impl Context<'_> {
         Ok(Ok((observed, exact)))
     }
 
-    /// The stored documents of changes that must be read again, by their names: those that could be read together.
+    /// The stored documents of changes that must be read again, by their resource ids: those that could be read together.
     pub(super) async fn stored_together(&self, seen: impl Iterator<Item = &Seen>) -> HashMap<String, Value> {
         let is_together = |seen: &&Seen| seen.is_doubtful && !seen.is_excluded && is_named_for_certain(&seen.observed);
-        let names: Vec<DocumentName> = seen.filter(is_together).map(|seen| name_of(&seen.observed)).collect();
+        let named = seen
+            .filter(is_together)
+            .filter_map(|seen| Some((resource_id_of(&seen.observed)?, name_of(&seen.observed))));
+        let names: Vec<DocumentName> = named.collect::<HashMap<_, _>>().into_values().collect();
         if names.len() < 2 {
             return HashMap::new();
         }
         // What cannot be read together is read by itself.
-        let read = retry(self.deadline, || self.monitored.read_many(&names)).await.unwrap_or_default();
-        let index_keys = names.iter().map(DocumentName::to_index_key);
-        index_keys.zip(read).filter_map(|(key, stored)| Some((key, stored?))).collect()
+        let read = retry(self.deadline, || self.monitored.read_together(&names)).await.unwrap_or_default();
+        read.into_iter().filter_map(|stored| Some((stored["_rid"].as_str()?.to_owned(), stored))).collect()
     }
 
     /// The stored item: by its id and key, or by its resource id where the host may have rewritten those.
@@ -119,6 +121,11 @@ impl Context<'_> {
         })
         .await
     }
+}
+
+/// The resource id of the document of a write.
+pub(super) fn resource_id_of(observed: &Observed) -> Option<&str> {
+    observed.document.as_ref()?["_rid"].as_str()
 }
 
 /// The name of a document.

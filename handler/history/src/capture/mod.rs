@@ -25,7 +25,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use self::again::{Seen, name_of};
+use self::again::{Seen, name_of, resource_id_of};
 use self::context::Context;
 use self::identity::FeedImages;
 use self::permanent::is_permanent;
@@ -339,7 +339,7 @@ impl Context<'_> {
         let seen: Vec<_> = part.into_iter().map(see).collect();
         let mut stored = self.stored_together(seen.iter().filter_map(|(seen, _)| seen.as_ref().ok())).await;
         let prepared = seen.into_iter().map(|(seen, payload)| {
-            let stored = seen.as_ref().ok().and_then(|seen| stored.remove(&name_of(&seen.observed).to_index_key()));
+            let stored = seen.as_ref().ok().and_then(|seen| stored.remove(resource_id_of(&seen.observed)?));
             async move {
                 match seen {
                     Ok(seen) => (self.prepare(seen, stored, &[]).await, payload),

@@ -13,5 +13,5 @@ pub async fn client(url: &str) -> Client {
     let routing = RoutingStrategy::PreferredRegions(Vec::new());
     let sdk = CosmosClient::builder().with_runtime(runtime).build(account, routing).await.expect("client");
     let connection = ConnectionString::parse(&format!("AccountEndpoint={url};AccountKey={EMULATOR_KEY};"));
-    Client::with_sdk(sdk, &Connection::Key(connection.expect("connection string"))).expect("client")
+    Client::with_sdk(sdk, &Connection::Key(connection.expect("connection string")), false).expect("client")
 }
