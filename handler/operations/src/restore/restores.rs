@@ -54,7 +54,7 @@ impl Restores {
     /// the history's containers, whatever name they are opened by.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](changefeed_cosmos::ErrorKind::Invalid) when it is a container of the history, or has another
+    /// [`ErrorKind::Invalid`] when it is a container of the history, or has another
     /// partition key; and when it cannot be read.
     pub(super) async fn target_container(&self, into: Option<&str>) -> Result<Container, Error> {
         let monitored = self.history.monitored();
