@@ -18,24 +18,26 @@ const MIN_BUDGET: f64 = 1000.0;
 /// Random ids that are tried for each portion, to find some in each physical partition.
 const TRIED_IDS: usize = 64;
 
-/// Divides parts among portions of a job: at least one for each physical partition of the jobs container, unless the budget is too small.
-/// Empty if one worker is enough.
+/// Divides parts among the portions of a job: at least one for each physical partition of the jobs container, unless the budget is too small.
+/// Returns the parts, of which each portion has enough for a worker, and the portions: none if one worker is enough.
 ///
 /// # Errors
 /// When the jobs container cannot be read.
-pub(crate) async fn divide(jobs: &Jobs, job: &Job, parts: &Parts) -> Result<Vec<(String, Parts)>, Error> {
+pub(crate) async fn divide(jobs: &Jobs, job: &Job, parts: Parts) -> Result<(Parts, Vec<(String, Parts)>), Error> {
     if parts.items() < jobs.options().portion_items || job.job.only_on.is_some() {
-        return Ok(Vec::new());
+        return Ok((parts, Vec::new()));
     }
     let container = jobs.open().await?;
     let by_budget = job.job.ru_per_second.map_or(MAX_PORTIONS, |budget| (budget / MIN_BUDGET) as usize);
     let partitions = container.ranges().await?.len();
-    let divided = parts.divided(partitions.clamp(MIN_PORTIONS, MAX_PORTIONS).min(by_budget));
-    if divided.len() < 2 {
-        return Ok(Vec::new());
+    let portions = partitions.clamp(MIN_PORTIONS, MAX_PORTIONS).min(by_budget);
+    if portions < 2 {
+        return Ok((parts, Vec::new()));
     }
+    let parts = parts.at_least(portions * jobs.options().parallel.max(1));
+    let divided = parts.divided(portions);
     let ids = spread_ids(&container, &job.id, divided.len(), partitions).await?;
-    Ok(ids.into_iter().zip(divided).collect())
+    Ok((parts, ids.into_iter().zip(divided).collect()))
 }
 
 /// This many ids of portions, about as many in each of the physical partitions.

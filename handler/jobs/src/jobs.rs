@@ -7,11 +7,10 @@ use changefeed_cosmos::{
     without_system_properties,
 };
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use crate::job::{Job, Read};
 use crate::options::JobOptions;
-use crate::places::Places;
+use crate::places::{PagePlaces, Places};
 
 /// The jobs of a container, and how they are run. Clones share the container.
 #[derive(Clone, Debug)]
@@ -64,7 +63,7 @@ impl Jobs {
     }
 
     /// The places for pages of a divided job in this process.
-    pub(crate) fn places(&self, job_id: &str) -> Arc<Semaphore> {
+    pub(crate) fn places(&self, job_id: &str) -> Arc<PagePlaces> {
         self.settings.places.of(job_id, self.options().parallel)
     }
 

@@ -31,6 +31,9 @@ pub struct Parts {
     /// The number of items in all parts, where it is known and none was read.
     #[serde(skip)]
     items: u64,
+    /// The ranges of the physical partitions, if none was read.
+    #[serde(skip)]
+    physical: Vec<KeyRange>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -80,8 +83,9 @@ impl Parts {
     /// When the ranges cannot be read.
     pub async fn of(container: &Container, items: Option<u64>, part_items: u64) -> Result<Self, Error> {
         let wanted = items.unwrap_or_default().div_ceil(part_items.max(1)).min(MAX_PARTS);
-        let bounds = split_ranges(container.ranges().await?, wanted as usize);
-        Ok(Self { bounds, items: items.unwrap_or_default(), ..Self::default() })
+        let physical = container.ranges().await?;
+        let bounds = split_ranges(physical.clone(), wanted as usize);
+        Ok(Self { bounds, items: items.unwrap_or_default(), physical, ..Self::default() })
     }
 
     /// The range of a part.
@@ -108,6 +112,20 @@ impl Parts {
     /// The parts after all of them were read.
     pub fn read(self) -> Self {
         Self { next: self.end(), active: Vec::new(), ..self }
+    }
+
+    /// The number of parts that were not read to their end.
+    pub fn open(&self) -> usize {
+        self.active.len() + self.end().saturating_sub(self.next)
+    }
+
+    /// The parts, none of which was started, as at least so many parts of about the same size.
+    pub(crate) fn at_least(self, parts: usize) -> Self {
+        let parts = parts.min(MAX_PARTS as usize);
+        if self.physical.is_empty() || parts < self.bounds.len() {
+            return self;
+        }
+        Self { bounds: split_ranges(self.physical.clone(), parts), ..self }
     }
 
     /// The parts, none of which was started, divided into so many portions of about the same size: fewer if there are not so many

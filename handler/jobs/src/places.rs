@@ -8,17 +8,25 @@ use tokio::sync::Semaphore;
 /// The places for pages of divided jobs in this process. The portions of a job that run here have together as many pages under way as
 /// a job that is not divided.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<HashMap<String, Weak<Semaphore>>>);
+pub(crate) struct Places(Mutex<HashMap<String, Weak<PagePlaces>>>);
+
+/// The places for pages of a divided job. Each portion that runs here has a reference.
+#[derive(Debug)]
+pub(crate) struct PagePlaces {
+    pub count: usize,
+    pub free: Arc<Semaphore>,
+}
 
 impl Places {
     /// The places of a job.
-    pub(crate) fn of(&self, job_id: &str, count: usize) -> Arc<Semaphore> {
+    pub(crate) fn of(&self, job_id: &str, count: usize) -> Arc<PagePlaces> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = places.get(job_id).and_then(Weak::upgrade) {
             return known;
         }
         places.retain(|_, places| places.strong_count() > 0);
-        let new = Arc::new(Semaphore::new(count.max(1)));
+        let count = count.max(1);
+        let new = Arc::new(PagePlaces { count, free: Arc::new(Semaphore::new(count)) });
         places.insert(job_id.to_owned(), Arc::downgrade(&new));
         new
     }

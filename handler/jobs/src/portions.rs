@@ -18,31 +18,33 @@ use crate::state::JobState;
 
 impl Run {
     /// Begins a phase: saves the cursor of its parts before the first page is read. Divides the parts among portions if they have many
-    /// items, and there are several workers that could read them. Whether it did: then the kind ends the slice with
-    /// [`Step::Waiting`], and finds in a later slice that the portions [are joined](Self::join_portions).
+    /// items. Returns the cursor, and `None` if it has divided them: then the kind ends the slice with [`Step::Waiting`], and finds in a later slice that the portions [are joined](Self::join_portions).
     ///
     /// # Errors
     /// When the job or its portions cannot be stored.
     pub async fn begin_parts<C: Serialize>(
         &self,
-        parts: &Parts,
+        mut parts: Parts,
         cursor: impl Fn(Parts) -> C,
         counts: &impl Serialize,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<C>, Error> {
         let mut begun = Vec::new();
         if !self.is_portion() && !self.is_stopping() {
-            for (id, parts) in divide(self.jobs(), &self.job(), parts).await? {
+            let portions;
+            (parts, portions) = divide(self.jobs(), &self.job(), parts).await?;
+            for (id, parts) in portions {
                 let cursor = serde_json::to_value(cursor(parts));
                 begun.push(Portion::new(id, cursor.map_err(|error| Error::internal("dividing a job", error))?));
             }
         }
         let is_divided = !begun.is_empty();
-        self.advance(&cursor(parts.clone()), counts, 0)?;
+        let cursor = cursor(parts);
+        self.advance(&cursor, counts, 0)?;
         self.save(|job| job.job.portions = begun).await?;
         if is_divided {
             self.create_portions().await?;
         }
-        Ok(is_divided)
+        Ok((!is_divided).then_some(cursor))
     }
 
     /// Joins the portions, all of which are done: their counts become those of the job, in the same save as this cursor. False if the job

@@ -8,11 +8,12 @@ use chrono::Utc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::job::{Claim, Job, Read};
 use crate::jobs::Jobs;
 use crate::pace::Pace;
+use crate::places::PagePlaces;
 
 /// How much the last interval counts for the rate.
 const RATE_WEIGHT: f64 = 0.3;
@@ -25,7 +26,7 @@ pub struct Run {
     /// The job that this one is a portion of, as it was when this one was claimed.
     of: Option<Job>,
     /// See [`Self::place`].
-    places: Option<Arc<Semaphore>>,
+    places: Option<Arc<PagePlaces>>,
     state: Mutex<State>,
     pace: Option<Mutex<Pace>>,
     /// Whether to stop at the next step.
@@ -120,8 +121,17 @@ impl Run {
 
     /// Waits for a place for a page. The portions of a job that this process runs share its places; one that is not divided needs none.
     pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(self.places.as_ref()?);
+        let places = Arc::clone(&self.places.as_ref()?.free);
         places.acquire_owned().await.ok()
+    }
+
+    /// The number of pages of the job that this process has under way while this run has `pages`: more, if it runs other portions too.
+    pub fn pages_at_once(&self, pages: usize) -> usize {
+        let pages = match &self.places {
+            Some(places) => (pages * Arc::strong_count(places)).min(places.count),
+            None => pages,
+        };
+        pages.max(1)
     }
 
     /// Adds what the portions have done to the job, which is then at this cursor. False if it is not divided.

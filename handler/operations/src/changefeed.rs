@@ -102,7 +102,10 @@ impl Changefeed {
         let erasure = ErasureOptions::new(options.batch_timeout);
         let history = History::new(&containers, options.actor_fields, erasure).with_stamp_fields(stamp_fields);
         let history = history.with_capture_rules(options.capture_rules);
-        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), options.jobs, options.locations.host.clone())
+        // Each page has a request in flight.
+        let parallel = options.jobs.parallel.min(options.concurrency.max(1));
+        let job_options = JobOptions { parallel, ..options.jobs };
+        let jobs = Jobs::new(containers.of(Role::Jobs).clone(), job_options, options.locations.host.clone())
             .limited_by_throughput_of([Role::Monitored, Role::Changes].map(|role| containers.of(role).clone()).into());
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };

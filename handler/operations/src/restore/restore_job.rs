@@ -1,5 +1,7 @@
 //! The job of a restore: a slice goes through its phases, each read in parts, and stores its position.
 
+use std::sync::atomic::Ordering;
+
 use changefeed_cosmos::Error;
 use changefeed_jobs::{JobKind, JobState, Jobs, Kind, Part, Parts, Run, Step, read_parts, read_to_end};
 use futures::FutureExt;
@@ -71,6 +73,7 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
             run.advance(&worker.cursor(phase, parts.clone()), &counts, page.processed)
         };
         let parts = cursor.parts.clone();
+        worker.open_parts.store(parts.open(), Ordering::Relaxed);
         let page = |part: Part, may_be_begun| {
             let parts = &parts;
             let worker = &worker;
@@ -172,8 +175,7 @@ fn has_past(worker: &RestoreWorker<'_>) -> bool {
 /// Begins a phase; `None` if it was divided among portions. Sets the total of the job, where it is known.
 async fn begin(worker: &RestoreWorker<'_>, phase: Phase, counts: &Counts) -> Result<Option<Cursor>, Error> {
     let parts = parts_of(worker, phase).await?;
-    let is_divided = worker.run.begin_parts(&parts, |parts| worker.cursor(phase, parts), counts).await?;
-    Ok((!is_divided).then(|| worker.cursor(phase, parts)))
+    worker.run.begin_parts(parts, |parts| worker.cursor(phase, parts), counts).await
 }
 
 /// The parts of a phase.

@@ -4,7 +4,7 @@
 //! a worker is killed at any instant, the next one processes the same documents, and comes to the same counts and the same
 //! records for an undo. A dry run stores its pages only; executing its plan later executes them as they are stored.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -86,6 +86,8 @@ pub(super) struct RestoreWorker<'a> {
     page_items: usize,
     /// Parts that are read concurrently.
     pub parallel: usize,
+    /// Parts of the phase that were not read to their end when the slice came to it.
+    pub(super) open_parts: AtomicUsize,
     states: RecentStates,
     planned_names: PlannedNames,
     /// The second since 1970 from which on the history was complete when the job began.
@@ -117,7 +119,6 @@ impl<'a> RestoreWorker<'a> {
         let into = run.property("into").as_str().map(str::to_owned);
         let flag = |name: &str| request[name] == true;
         let (page_items, parallel) = restores.jobs.options().within(run.ru_per_second(), DOCUMENT_UNITS);
-        let parallel = parallel.min(restores.options.concurrency.max(1));
         let parallel = match &subject {
             Subject::Backup(_, files) => parallel.min(files.concurrent_files()),
             Subject::History(_) | Subject::Undo(_) => parallel,
@@ -139,6 +140,7 @@ impl<'a> RestoreWorker<'a> {
             composition,
             page_items,
             parallel,
+            open_parts: AtomicUsize::new(usize::MAX),
             states: RecentStates::default(),
             planned_names: PlannedNames::default(),
             horizon: i64::MIN,
@@ -476,7 +478,9 @@ impl<'a> RestoreWorker<'a> {
         }
     }
 
+    /// Documents of a page that are planned or written concurrently.
     fn concurrency(&self) -> usize {
-        (self.restores.options.concurrency / self.parallel).max(1)
+        let pages = self.parallel.min(self.open_parts.load(Ordering::Relaxed));
+        (self.restores.options.concurrency / self.run.pages_at_once(pages)).max(1)
     }
 }

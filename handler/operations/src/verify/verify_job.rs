@@ -1,5 +1,6 @@
 //! The job of a verification: a slice reads pages, phase by phase.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use changefeed_cosmos::{Error, KeyRange, retry};
@@ -61,6 +62,8 @@ struct Worker<'a> {
     request: VerifyRequest,
     page_items: usize,
     parallel: usize,
+    /// Parts of the phase that were not read to their end when the slice came to it.
+    open_parts: AtomicUsize,
     states: RecentStates,
     large: Semaphore,
 }
@@ -107,6 +110,7 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
             run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
         };
         let parts = cursor.parts.clone();
+        worker.open_parts.store(parts.open(), Ordering::Relaxed);
         let page = |part: Part, may_be_begun| {
             let page = worker.page(phase, &parts, part, may_be_begun);
             async {
@@ -149,6 +153,7 @@ impl<'a> Worker<'a> {
             request,
             page_items,
             parallel,
+            open_parts: AtomicUsize::new(usize::MAX),
             states: RecentStates::default(),
             large,
         })
@@ -167,8 +172,7 @@ impl<'a> Worker<'a> {
     /// Begins a phase; `None` if it was divided among portions. Sets the total of the job, where it is known.
     async fn begin(&self, phase: Phase, counts: &VerifyCounts) -> Result<Option<Cursor>, Error> {
         let parts = self.parts_of(phase).await?;
-        let is_divided = self.run.begin_parts(&parts, |parts| Cursor { phase, parts }, counts).await?;
-        Ok((!is_divided).then_some(Cursor { phase, parts }))
+        self.run.begin_parts(parts, |parts| Cursor { phase, parts }, counts).await
     }
 
     /// The parts of a phase.
@@ -371,6 +375,7 @@ impl<'a> Worker<'a> {
     }
 
     fn concurrency(&self) -> usize {
-        (self.verifications.concurrency / self.parallel).max(1)
+        let pages = self.parallel.min(self.open_parts.load(Ordering::Relaxed));
+        (self.verifications.concurrency / self.run.pages_at_once(pages)).max(1)
     }
 }
