@@ -261,3 +261,41 @@ impl<'a, T, P: Fn(Part, bool) -> F, F: Future<Output = Result<Option<PartPage<T>
         self.failure.is_none() && !self.run.is_stopping()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portions_of_parts_have_each_part_once_and_are_about_as_large() {
+        for (partitions, portions, parallel) in [(1, 4, 8), (3, 4, 8), (4, 4, 8), (5, 2, 3), (40, 32, 8)] {
+            let bound = |number: usize| match number {
+                0 => String::new(),
+                number if number == partitions => "FF".to_owned(),
+                number => format!("{:08X}", 0x4000_0000 / partitions * number),
+            };
+            let physical = (0..partitions).map(|number| KeyRange { min: bound(number), max: bound(number + 1) });
+            let physical: Vec<KeyRange> = physical.collect();
+            let bounds = split_ranges(physical.clone(), 1);
+            let whole = Parts { bounds, physical, ..Parts::default() }.at_least(portions * parallel);
+            let divided = whole.divided(portions);
+            assert_eq!(divided.len(), portions);
+            let mut ranges = Vec::new();
+            for mut portion in divided {
+                let open = portion.open();
+                let fair = whole.open() as f64 / portions as f64;
+                assert!((open as f64 - fair).abs() <= 1.0, "{open} parts of {}, {portions} portions", whole.open());
+                while let Some(part) = portion.begin() {
+                    assert_eq!(portion.range(&part), whole.range(&part), "its number is that of the whole");
+                    ranges.push(portion.range(&part));
+                }
+                assert_eq!((portion.open(), portion.is_done()), (open, false));
+                assert!(portion.read().is_done());
+            }
+            assert_eq!(ranges.first().map(|range| range.min.as_str()), Some(""));
+            assert_eq!(ranges.last().map(|range| range.max.as_str()), Some("FF"));
+            assert!(ranges.windows(2).all(|pair| pair[0].max == pair[1].min), "{ranges:?}");
+        }
+        assert!(Parts::numbered(5).divided(4).is_empty(), "files have no bounds");
+    }
+}
