@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use changefeed_cosmos::{Error, ErrorKind, retry};
-use futures::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -117,33 +116,35 @@ impl Run {
         let (counts, done, request_charge) = (job.counts, job.job.done, self.charge());
         let ended = Portion { id: job.id, state, cursor, counts, done, request_charge, message };
         let deadline = Instant::now() + self.jobs().options().claim;
+        retry(deadline, || self.jobs().record_end(&of.id, &ended)).await
+    }
+}
+
+impl Jobs {
+    /// Records the end of a portion in the job that was divided, unless it is recorded.
+    async fn record_end(&self, job_id: &str, ended: &Portion) -> Result<(), Error> {
         loop {
-            let Some(Read { mut job, etag }) = retry(deadline, || self.jobs().read(&of.id)).await? else {
-                return Ok(());
-            };
+            let Some(Read { mut job, etag }) = self.read(job_id).await? else { return Ok(()) };
             let unfinished = |portion: &&mut Portion| portion.id == ended.id && !portion.state.is_end();
             let Some(portion) = job.job.portions.iter_mut().find(unfinished) else { return Ok(()) };
             *portion = ended.clone();
-            match retry(deadline, || self.jobs().replace(&job, &etag)).await {
+            match self.replace(&job, &etag).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
                 Err(error) => return Err(error),
             }
         }
     }
-}
 
-impl Jobs {
     /// A job with what its portions have done so far, if it is divided.
     pub(crate) async fn with_portions(&self, mut job: Job) -> Result<Job, Error> {
         let portions = std::mem::take(&mut job.job.portions);
-        let created = portions.iter().filter(|portion| portion.state == PortionState::Created);
-        let records = join_all(created.map(|portion| self.read(&portion.id))).await;
-        for portion in portions.iter().filter(|portion| portion.state != PortionState::Created) {
-            job.add_portion(&portion.counts, portion.done, portion.request_charge);
-        }
-        for record in records {
-            let Some(Read { job: portion, .. }) = record? else { continue };
+        for portion in &portions {
+            if portion.state != PortionState::Created {
+                job.add_portion(&portion.counts, portion.done, portion.request_charge);
+                continue;
+            }
+            let Some(Read { job: portion, .. }) = self.read(&portion.id).await? else { continue };
             job.add_portion(&portion.counts, portion.job.done, portion.request_charge);
             if portion.job.is_claimed(chrono::Utc::now()) {
                 let rate = portion.job.rate_per_second.unwrap_or_default();
