@@ -87,7 +87,8 @@ impl Jobs {
     /// container cannot be read.
     pub async fn job(&self, id: &str) -> Result<Job, Error> {
         let missing = || Error::not_found(format!("reading job {id}"), "there is no such job");
-        self.with_portions(self.read(id).await?.ok_or_else(missing)?.job).await
+        let job = self.read(id).await?.ok_or_else(missing)?.job;
+        Box::pin(self.with_portions(job)).await
     }
 
     /// Stores the record of a new job, which has at least the properties of a [`Job`].

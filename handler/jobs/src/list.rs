@@ -182,7 +182,8 @@ impl Jobs {
         if !record["job"]["portions"].is_array() {
             return Ok(record);
         }
-        let job = self.with_portions(serde_json::from_value(record).map_err(damaged)?).await?;
+        let job = serde_json::from_value(record).map_err(damaged)?;
+        let job = Box::pin(self.with_portions(job)).await?;
         serde_json::to_value(job).map_err(damaged)
     }
 
