@@ -18,8 +18,8 @@ const MIN_BUDGET: f64 = 1000.0;
 /// Random ids that are tried for each portion, to find some in each physical partition.
 const TRIED_IDS: usize = 64;
 
-/// Divides parts among the portions of a job: at least one for each physical partition of the jobs container, unless the budget is too small.
-/// Returns the parts, of which each portion has enough for a worker, and the portions: none if one worker is enough.
+/// Divides parts among the portions of a job: at least one for each physical partition of the jobs container, unless the budget is
+/// too small. Returns the parts, of which each portion has enough for a worker, and the portions: none if one worker is enough.
 ///
 /// # Errors
 /// When the jobs container cannot be read.

@@ -31,3 +31,20 @@ impl Places {
         new
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_portions_of_a_job_share_its_places_and_other_jobs_have_their_own() {
+        let places = Places::default();
+        let (first, second, other) = (places.of("job", 3), places.of("job", 3), places.of("other", 3));
+        let pages: Vec<_> = (0..3).map(|_| Arc::clone(&first.free).try_acquire_owned().expect("a place")).collect();
+        assert!(second.free.try_acquire().is_err(), "the first portion has all places");
+        assert!(other.free.try_acquire().is_ok());
+        assert_eq!(Arc::strong_count(&first), 2, "a page under way is not a portion");
+        drop((first, second, pages));
+        assert_eq!(places.of("job", 2).count, 2, "no portion was left");
+    }
+}

@@ -17,7 +17,8 @@ use crate::state::JobState;
 
 impl Run {
     /// Begins a phase: saves the cursor of its parts before the first page is read. Divides the parts among portions if they have many
-    /// items. Returns the cursor, and `None` if it has divided them: then the kind ends the slice with [`Step::Waiting`], and finds in a later slice that the portions [are joined](Self::join_portions).
+    /// items. Returns the cursor, and `None` if it has divided them: then the kind ends the slice with [`Step::Waiting`], and joins the
+    /// portions in a later slice with [`Self::join_portions`].
     ///
     /// # Errors
     /// When the job or its portions cannot be stored.
