@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use changefeed_cosmos::{Account, Error, ErrorKind, SourceName};
@@ -13,6 +13,7 @@ use changefeed_jobs::JobToRun;
 use changefeed_operations::JointRestores;
 use futures::FutureExt;
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use crate::config::{Settings, connect};
 use crate::jobs::{host, run_jobs};

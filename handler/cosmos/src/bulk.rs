@@ -7,11 +7,12 @@
 //! The session tokens of these answers are not known to the SDK: with session consistency, a later read by it may not see the
 //! items yet. So this is for items that the caller does not read back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::container::{Container, Written};
 use crate::error::{Error, ErrorKind, NAME_CACHE_STALE};

@@ -22,7 +22,20 @@ impl Client {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the identity is incomplete.
     pub fn with_sdk(sdk: CosmosClient, connection: &Connection, has_preferred_regions: bool) -> Result<Self, Error> {
-        Ok(Self { sdk, gateway: connection.gateway(has_preferred_regions)? })
+        Ok(Self { sdk, gateway: connection.gateway(has_preferred_regions, None)? })
+    }
+
+    /// A client of the SDK, whose own requests go to a simulated network. So do ours.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the identity is incomplete.
+    #[cfg(feature = "simulation")]
+    pub fn on_simulated_network(
+        sdk: CosmosClient,
+        connection: &Connection,
+        network: std::sync::Arc<dyn azure_core::http::HttpClient>,
+    ) -> Result<Self, Error> {
+        Ok(Self { sdk, gateway: connection.gateway(false, Some(network))? })
     }
 
     /// The client of the SDK.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use azure_core::credentials::Secret;
 pub use azure_core::credentials::TokenCredential;
-use azure_core::http::Url;
+use azure_core::http::{HttpClient, Url};
 use azure_data_cosmos::{AccountEndpoint, AccountReference};
 use azure_identity::{
     ClientSecretCredential, DeveloperToolsCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
@@ -136,14 +136,18 @@ impl Connection {
     }
 
     /// What sends the requests that the SDK cannot send.
-    pub(crate) fn gateway(&self, has_preferred_regions: bool) -> Result<Gateway, Error> {
+    pub(crate) fn gateway(
+        &self,
+        has_preferred_regions: bool,
+        http: Option<Arc<dyn HttpClient>>,
+    ) -> Result<Gateway, Error> {
         let (endpoint, authorization) = match self {
             Self::Key(ConnectionString { endpoint, key }) => (endpoint, Authorization::Key(key.clone())),
             Self::Identity { endpoint, identity } => {
                 (endpoint, Authorization::Token(token_credential(identity.clone())?))
             }
         };
-        Ok(Gateway::new(endpoint.0.clone(), authorization, has_preferred_regions))
+        Ok(Gateway::new(endpoint.0.clone(), authorization, has_preferred_regions, http))
     }
 }
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use azure_core::credentials::{Secret, TokenCredential};
-use azure_core::http::Url;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::{HttpClient, Method, Request, Url};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use hmac::{Hmac, Mac};
-use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
@@ -45,7 +45,7 @@ struct State {
     authorization: Authorization,
     /// Whether regions are named that the account is read from.
     has_preferred_regions: bool,
-    http: OnceCell<reqwest::Client>,
+    http: OnceCell<Arc<dyn HttpClient>>,
     write_region: Mutex<Option<Url>>,
 }
 
@@ -111,8 +111,14 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    pub(crate) fn new(endpoint: Url, authorization: Authorization, has_preferred_regions: bool) -> Self {
-        let (http, write_region) = (OnceCell::new(), Mutex::new(None));
+    /// `http`: what sends the requests, instead of a client of its own.
+    pub(crate) fn new(
+        endpoint: Url,
+        authorization: Authorization,
+        has_preferred_regions: bool,
+        http: Option<Arc<dyn HttpClient>>,
+    ) -> Self {
+        let (http, write_region) = (OnceCell::new_with(http), Mutex::new(None));
         Self(Arc::new(State { endpoint, authorization, has_preferred_regions, http, write_region }))
     }
 
@@ -132,19 +138,21 @@ impl Gateway {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, Error> {
         let Target { database, container, feed } = target;
-        let method = if body.is_some() { reqwest::Method::POST } else { reqwest::Method::GET };
+        let method = if body.is_some() { Method::Post } else { Method::Get };
         let link = format!("dbs/{database}/colls/{container}");
         let mut url = self.write_region().await?;
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.clear().extend(["dbs", database, "colls", container, feed.name()]);
         }
-        let request = self.signed(method, url, feed.name(), &link).await?;
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        let request = match body {
-            Some(body) => request.header("content-type", feed.content_type()).body(body),
-            None => request,
-        };
-        let answer = receive(request).await;
+        let mut request = self.signed(method, url, feed.name(), &link).await?;
+        for (name, value) in headers {
+            request.insert_header(*name, (*value).to_owned());
+        }
+        if let Some(body) = body {
+            request.insert_header("content-type", feed.content_type());
+            request.set_body(body);
+        }
+        let answer = self.receive(&request).await;
         let is_of_another_region = |answer: &Answer| answer.status == 403 && answer.sub_status == WRITE_FORBIDDEN;
         if answer.as_ref().map_or(true, is_of_another_region) {
             *self.region() = None;
@@ -170,8 +178,8 @@ impl Gateway {
     }
 
     async fn account(&self) -> Result<Account, Error> {
-        let request = self.signed(reqwest::Method::GET, self.0.endpoint.clone(), "", "").await?;
-        let answer = receive(request).await?;
+        let request = self.signed(Method::Get, self.0.endpoint.clone(), "", "").await?;
+        let answer = self.receive(&request).await?;
         if answer.status != 200 {
             return Err(unavailable(format!("the account was answered with status {}", answer.status)));
         }
@@ -182,19 +190,7 @@ impl Gateway {
         self.0.write_region.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn signed(
-        &self,
-        method: reqwest::Method,
-        url: Url,
-        resource_type: &str,
-        link: &str,
-    ) -> Result<reqwest::RequestBuilder, Error> {
-        let http = self.0.http.get_or_try_init(async || {
-            let builder =
-                reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).tcp_nodelay(true);
-            builder.user_agent(concat!("cosmos-changefeed/", env!("CARGO_PKG_VERSION"))).build()
-        });
-        let http = http.await.map_err(|error| Error::internal("making an HTTP client", error))?;
+    async fn signed(&self, method: Method, url: Url, resource_type: &str, link: &str) -> Result<Request, Error> {
         let date = Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let authorization = match &self.0.authorization {
             Authorization::Key(key) => {
@@ -208,9 +204,34 @@ impl Gateway {
             }
         };
         let authorization: String = byte_serialize(authorization.as_bytes()).collect();
-        let request = http.request(method, url).header("authorization", authorization);
-        Ok(request.header("x-ms-date", date).header("x-ms-version", VERSION))
+        let mut request = Request::new(url, method);
+        request.insert_header("authorization", authorization);
+        request.insert_header("x-ms-date", date);
+        request.insert_header("x-ms-version", VERSION);
+        Ok(request)
     }
+
+    async fn receive(&self, request: &Request) -> Result<Answer, Error> {
+        let failed = |error: azure_core::Error| unavailable(cause(&error));
+        let http = self.0.http.get_or_try_init(new_http_client).await?;
+        let answer = http.execute_request(request).await.map_err(failed)?;
+        let answer = answer.try_into_raw_response().await.map_err(failed)?;
+        let (status, headers) = (u16::from(answer.status()), answer.headers());
+        Ok(Answer {
+            status,
+            sub_status: number(headers, "x-ms-substatus").unwrap_or_default() as u32,
+            charge: number(headers, "x-ms-request-charge").unwrap_or_default(),
+            retry_after: number(headers, "x-ms-retry-after-ms").map(|ms| Duration::from_millis(ms as u64)),
+            continuation: text(headers, "x-ms-continuation").map(str::to_owned),
+            body: answer.body().as_ref().to_vec(),
+        })
+    }
+}
+
+async fn new_http_client() -> Result<Arc<dyn HttpClient>, Error> {
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).tcp_nodelay(true);
+    let client = builder.user_agent(concat!("cosmos-changefeed/", env!("CARGO_PKG_VERSION"))).build();
+    Ok(Arc::new(client.map_err(|error| Error::internal("making an HTTP client", error))?))
 }
 
 /// The signature of a request, as "Access control in the Azure Cosmos DB SQL API" of Microsoft's documentation specifies it.
@@ -223,22 +244,19 @@ fn signature(key: &Secret, method: &str, resource_type: &str, link: &str, date: 
     Ok(STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-async fn receive(request: reqwest::RequestBuilder) -> Result<Answer, Error> {
-    let failed = |error: reqwest::Error| unavailable(error.without_url().to_string());
-    let answer = request.send().await.map_err(failed)?;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    Ok(Answer {
-        status,
-        sub_status: number(&headers, "x-ms-substatus").unwrap_or_default() as u32,
-        charge: number(&headers, "x-ms-request-charge").unwrap_or_default(),
-        retry_after: number(&headers, "x-ms-retry-after-ms").map(|ms| Duration::from_millis(ms as u64)),
-        continuation: headers.get("x-ms-continuation").and_then(|value| Some(value.to_str().ok()?.to_owned())),
-        body: answer.bytes().await.map_err(failed)?.into(),
-    })
+/// The innermost cause: those around it name the URL or say no more.
+fn cause(error: &azure_core::Error) -> String {
+    let first: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let causes = std::iter::successors(first, |error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+fn number(headers: &Headers, name: &'static str) -> Option<f64> {
+    text(headers, name)?.trim().parse().ok()
+}
+
+fn text<'h>(headers: &'h Headers, name: &'static str) -> Option<&'h str> {
+    headers.get_optional_str(&HeaderName::from_static(name))
 }
 
 fn unavailable(message: String) -> Error {

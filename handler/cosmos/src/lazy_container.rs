@@ -5,10 +5,11 @@
 //! A read that fails leaves it in place, and the next attempt waits a while, so that throttled metadata holds up no batch.
 
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azure_data_cosmos::clients::ContainerClient;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::account::Account;
 use crate::container::Container;

@@ -1,10 +1,10 @@
 //! The one retry policy: which failures are retried, how often, and after which pause.
 
-use std::time::{Duration, Instant};
-
-use rand::RngExt;
+use std::time::Duration;
 
 use super::error::{Error, ErrorKind};
+use super::random::random_fraction;
+use tokio::time::Instant;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
@@ -41,7 +41,7 @@ where
 /// The pause before an operation is retried, for a caller that counts its attempts itself: between half of the backoff and all
 /// of it, so that clients that were throttled together do not come back together; added to what the service asks for.
 pub fn pause_before_retry(backoff: Duration, retry_after: Option<Duration>) -> Duration {
-    pause(backoff, retry_after, rand::rng().random())
+    pause(backoff, retry_after, random_fraction())
 }
 
 fn pause(backoff: Duration, retry_after: Option<Duration>, jitter: f64) -> Duration {

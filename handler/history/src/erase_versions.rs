@@ -1,9 +1,10 @@
 //! Removes the versions of documents that are erased.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Error, KeyComponent, retry};
+use tokio::time::Instant;
 
 use crate::history::History;
 use crate::read::scope;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use changefeed_cosmos::{Error, FEED_LSN, Key, LazyContainer, Meter, display_key_paths};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::actor::ActorFields;
 use crate::capture_rules::{CaptureRules, CheckedRules, without_omitted};

@@ -9,13 +9,14 @@
 //! The race to mind: the same version is delivered again meanwhile. Capture may find the parts still stored and create the
 //! record again, which would then lose its parts. So the record is read once more at the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{
     Container, DocumentName, Error, Key, KeyComponent, parts_prefix, read_id_and_key, retry, select_id_and_key,
 };
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::retention_record::Removing;
 use crate::version::pk_of;

@@ -5,12 +5,11 @@
 //! either. Removals are recorded only when digests are written: the record [`DIGESTS_RECORD`] in the jobs container says so, and is read
 //! before each group of deletes.
 
-use std::time::Instant;
-
-use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, retry, to_item};
+use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, random_u64, retry, to_item};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::history::History;
 use crate::retention_record::NEVER;
@@ -86,7 +85,7 @@ impl RemovalLog<'_> {
                 names.push(RecordDigest::of(self.changes, record).await?.name);
             }
         }
-        let id = format!("{REMOVALS}-{:032x}", rand::random::<u128>());
+        let id = format!("{REMOVALS}-{:016x}{:016x}", random_u64(), random_u64());
         let removals = Removals {
             id: id.clone(),
             kind: REMOVALS.to_owned(),

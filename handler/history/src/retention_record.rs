@@ -3,11 +3,10 @@
 //! It is replaced only under its etag: of two concurrent sweeps, one detects the other and stops, and the horizon never moves
 //! back.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Container, Error, ErrorKind, Key, LazyContainer, Meter, retry, without_system_properties};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::version::SCHEMA;
 

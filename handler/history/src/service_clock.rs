@@ -4,11 +4,12 @@
 //! one, the time comes from the service: it is the `_ts` of an item that is written for this purpose.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, Key, LazyContainer, retry};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::version::SCHEMA;
 

@@ -1,9 +1,9 @@
 //! Stores versions. They are created and never replaced.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Item, printable};
+use tokio::time::Instant;
 
 use crate::capture_rules::EXCLUDED;
 use crate::erasure::ERASED;

@@ -1,7 +1,6 @@
 //! Ends a job before it is done.
 
 use changefeed_cosmos::{Error, ErrorKind};
-use chrono::Utc;
 
 use crate::job::{Job, Read};
 use crate::jobs::Jobs;
@@ -18,7 +17,7 @@ impl Jobs {
         loop {
             let read = self.read(id).await?.filter(|read| read.job.kind == kind.name);
             let Read { mut job, etag } = read.ok_or_else(|| kind.not_found("cancelling", id))?;
-            let now = Utc::now();
+            let now = self.now();
             let is_claimed = job.job.is_claimed(now) || !job.job.portions.is_empty();
             if job.state.is_end() || (job.job.cancel && is_claimed) {
                 return Ok(job);

@@ -6,10 +6,10 @@
 //! brings another event.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use changefeed_cosmos::{Error, ErrorKind, timestamp};
-use chrono::Utc;
+use changefeed_cosmos::{Error, ErrorKind, random_u32, timestamp};
+use tokio::time::Instant;
 
 use crate::job::{Claim, Read, Work};
 use crate::jobs::Jobs;
@@ -31,7 +31,7 @@ pub(crate) enum Claimed {
 /// Claims a job for this worker, or waits until that is not needed. Of a job that waits for its portions, claims one of them.
 pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, worker: &str) -> Result<Claimed, Error> {
     // Distinguishes a write whose reply was lost from another worker's.
-    let by = format!("{worker}/{:08x}", rand::random::<u32>());
+    let by = format!("{worker}/{:08x}", random_u32());
     let claim_duration = jobs.options().claim;
     let mut seen: Option<(String, Instant)> = None;
     loop {
@@ -58,7 +58,7 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
             job.job.cancel |= of.job.cancel;
             // Its worker was killed after it had recorded the end.
             if let Some(state) = of.recorded_end(id) {
-                job.end(state, Utc::now());
+                job.end(state, jobs.now());
                 return match jobs.replace(&job, &etag).await {
                     Ok(_) => Ok(Claimed::Not(SliceEnd::Ended(state))),
                     Err(error) if error.kind() == ErrorKind::PreconditionFailed => Ok(Claimed::Not(SliceEnd::Busy)),
@@ -75,7 +75,7 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
         if job.job.claim.as_ref().is_some_and(|claim| claim.by == by) {
             return Ok(run(job, etag));
         }
-        if job.job.is_claimed(Utc::now()) {
+        if job.job.is_claimed(jobs.now()) {
             match &seen {
                 Some((before, _)) if *before != etag => return Ok(Claimed::Not(SliceEnd::Busy)),
                 Some((_, since)) if since.elapsed() >= claim_duration => {}
@@ -89,7 +89,7 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
                 }
             }
         }
-        let now = Utc::now();
+        let now = jobs.now();
         job.job.claim = Some(Claim { by: by.clone(), until: timestamp(now + claim_duration) });
         job.job.slices += 1;
         job.job.updated_at = timestamp(now);
@@ -111,7 +111,7 @@ async fn claim_portion(
 ) -> Result<Claimed, Error> {
     for portion in divided.unfinished_portions() {
         let Some(Read { job, .. }) = jobs.read(&portion.id).await? else { continue };
-        if job.state.is_end() || job.job.is_claimed(Utc::now()) {
+        if job.state.is_end() || job.job.is_claimed(jobs.now()) {
             continue;
         }
         if let Claimed::Run(kind, run) = claim(jobs, kinds, &portion.id, worker).await? {

@@ -1,5 +1,6 @@
 //! A job that is divided among portions, and the records of its portions.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::job::{Job, Work};
@@ -36,8 +37,8 @@ impl Work {
 
 impl Job {
     /// The record of a new portion. It is as old as the job, whose versions the retention keeps.
-    pub(crate) fn portion_record(&self, portion: &Portion) -> Value {
-        let work = Work { cursor: portion.cursor.clone(), done: portion.done, ..Work::queued(self.job.budget()) };
+    pub(crate) fn portion_record(&self, portion: &Portion, now: DateTime<Utc>) -> Value {
+        let work = Work { cursor: portion.cursor.clone(), done: portion.done, ..Work::queued(self.job.budget(), now) };
         json!({
             "id": portion.id,
             "kind": PORTION,

@@ -1,6 +1,6 @@
 //! A job as it is stored in the jobs container. `docs/reference/format.md` specifies it.
 
-use changefeed_cosmos::{SourceName, check_record_id, timestamp};
+use changefeed_cosmos::{SourceName, check_record_id, random_u32, timestamp};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -140,9 +140,9 @@ pub struct JobProgress {
 
 impl Work {
     /// The work of a job that no worker has claimed yet.
-    pub fn queued(budget: Budget) -> Self {
+    pub fn queued(budget: Budget, now: DateTime<Utc>) -> Self {
         let Budget { ru_per_second, share_of } = budget;
-        Self { ru_per_second, share_of, updated_at: timestamp(Utc::now()), ..Self::default() }
+        Self { ru_per_second, share_of, updated_at: timestamp(now), ..Self::default() }
     }
 
     /// Its budget.
@@ -207,7 +207,7 @@ pub fn job_to_run(item: &Value) -> Option<JobToRun> {
 
 /// A new id. Ids sort by time.
 pub fn new_id(now: DateTime<Utc>) -> String {
-    format!("{:010}-{:08x}", now.timestamp(), rand::random::<u32>())
+    format!("{:010}-{:08x}", now.timestamp(), random_u32())
 }
 
 impl Job {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use changefeed_cosmos::{
-    Container, Error, ErrorKind, Key, LazyContainer, Meter, SourceName, check_record_id, to_item,
+    Clock, Container, Error, ErrorKind, Key, LazyContainer, Meter, SourceName, check_record_id, to_item,
     without_system_properties,
 };
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::job::{Job, Read};
@@ -25,16 +26,25 @@ struct Settings {
     host: Option<String>,
     limited_by: Vec<LazyContainer>,
     places: Arc<Places>,
+    clock: Clock,
 }
 
 impl Jobs {
     /// The jobs of a container that is partitioned by `/id`. `host` is the name of this machine, if it may run jobs that need
     /// its files.
     pub fn new(container: LazyContainer, options: JobOptions, host: Option<String>) -> Self {
-        Self {
-            container,
-            settings: Arc::new(Settings { options, host, limited_by: Vec::new(), places: Arc::default() }),
-        }
+        let (limited_by, places, clock) = (Vec::new(), Arc::default(), Clock::default());
+        Self { container, settings: Arc::new(Settings { options, host, limited_by, places, clock }) }
+    }
+
+    /// The same jobs, whose claims expire by this clock instead of the system clock.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { settings: Arc::new(Settings { clock, ..Settings::clone(&self.settings) }), ..self }
+    }
+
+    /// The time by the clock of the jobs.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.settings.clock.now()
     }
 
     /// The same jobs, whose default budget is a share of the lowest throughput that is provisioned for one of these containers.

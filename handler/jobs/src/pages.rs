@@ -4,13 +4,13 @@
 //! interrupted job finds the plan, and does not make another plan of documents that were partly written.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use changefeed_cosmos::{Error, ErrorKind, Key, KeyRange, reassemble, retry, split_large_record};
 use futures::TryStreamExt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::jobs::Jobs;
 use crate::parts::PartPage;

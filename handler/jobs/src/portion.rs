@@ -99,5 +99,5 @@ impl Portion {
 
 /// A new id for a portion of a job.
 pub(crate) fn new_portion_id(job_id: &str) -> String {
-    format!("{job_id}-{PORTION}-{:08x}", rand::random::<u32>())
+    format!("{job_id}-{PORTION}-{:08x}", changefeed_cosmos::random_u32())
 }

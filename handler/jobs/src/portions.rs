@@ -1,10 +1,9 @@
 //! What a worker does about portions: divide a phase, create them, record the end of one, and join them.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, retry};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::divide::divide;
 use crate::job::{Job, Read};
@@ -94,7 +93,7 @@ impl Run {
         let job = self.job();
         let deadline = Instant::now() + self.jobs().options().claim;
         for portion in job.job.portions.iter().filter(|portion| portion.state == PortionState::New) {
-            let record = job.portion_record(portion);
+            let record = job.portion_record(portion, self.jobs().now());
             retry(deadline, || self.jobs().create(&portion.id, &record)).await?;
         }
         self.change(|job| {
@@ -147,7 +146,7 @@ impl Jobs {
             }
             let Some(Read { job: portion, .. }) = self.read(&portion.id).await? else { continue };
             job.add_portion(&portion.counts, portion.job.done, portion.request_charge);
-            if portion.job.is_claimed(chrono::Utc::now()) {
+            if portion.job.is_claimed(self.now()) {
                 let rate = portion.job.rate_per_second.unwrap_or_default();
                 job.job.rate_per_second = Some(job.job.rate_per_second.unwrap_or_default() + rate);
                 job.job.claim = job.job.claim.or(portion.job.claim);

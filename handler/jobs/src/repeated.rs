@@ -3,11 +3,11 @@
 //! An item remembers which id the first of the requests has taken. It is created before the job, so that of several requests at the same
 //! time, and after a kill between the two, all have the same id, and only one of them can create the job.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, IdempotencyKey, Key, REMEMBERED_SECONDS, retry};
-use chrono::Utc;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::job::new_id;
 use crate::jobs::Jobs;
@@ -23,7 +23,7 @@ impl Jobs {
     /// # Errors
     /// When the jobs container cannot be read or written.
     pub async fn id_for(&self, key: Option<&IdempotencyKey>) -> Result<String, Error> {
-        let new = new_id(Utc::now());
+        let new = new_id(self.now());
         let Some(key) = key else { return Ok(new) };
         let (jobs, id) = (self.open().await?, key.record_id());
         let partition = Key::text(&id);

@@ -1,7 +1,6 @@
 //! Lets a failed job run again, after what made it fail was fixed.
 
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
-use chrono::Utc;
 
 use crate::job::{Job, Read};
 use crate::jobs::Jobs;
@@ -24,7 +23,7 @@ impl Jobs {
             (job.state, job.finished_at) = (JobState::Queued, None);
             (job.job.failures, job.job.message) = (0, None);
             job.job.renew_portions(id);
-            job.job.updated_at = timestamp(Utc::now());
+            job.job.updated_at = timestamp(self.now());
             match self.replace(&job, &etag).await {
                 Ok(_) => return Ok(job),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}

@@ -1,14 +1,15 @@
 //! A job that this worker has claimed.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, Key, Meter, retry, timestamp};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
 
 use crate::job::{Claim, Job, Read};
 use crate::jobs::Jobs;
@@ -60,7 +61,7 @@ impl Run {
         let meter = Meter::of_background(jobs.options().background);
         let jobs = jobs.metered(&meter);
         let budget = job.job.ru_per_second;
-        let pace = budget.map(|budget| Mutex::new(Pace::new(budget, job.job.paid_until, seconds())));
+        let pace = budget.map(|budget| Mutex::new(Pace::new(budget, job.job.paid_until, seconds(jobs.now()))));
         let stop = watch::Sender::new(job.job.cancel);
         let (charged_before, saved_done) = (job.request_charge, job.job.done);
         let state = Mutex::new(State { job, charged_before, etag, saved_at: Instant::now(), saved_done });
@@ -231,7 +232,7 @@ impl Run {
         let Some(pace) = &self.pace else { return };
         let wait = {
             let mut pace = pace.lock().unwrap_or_else(PoisonError::into_inner);
-            let wait = pace.wait(self.meter.total(), seconds());
+            let wait = pace.wait(self.meter.total(), seconds(self.jobs.now()));
             self.state().job.job.paid_until = Some(pace.paid_until());
             wait
         };
@@ -273,6 +274,7 @@ impl Run {
     pub async fn rest(&self, wait: Duration) {
         let mut stop = self.stop.subscribe();
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
@@ -340,7 +342,7 @@ impl Run {
 
     /// Updates the job for a save: its time, its cost and its rate.
     fn update(&self, change: impl FnOnce(&mut Job)) {
-        let now = Utc::now();
+        let now = self.jobs.now();
         let mut state = self.state();
         let State { job, saved_at, saved_done, charged_before, .. } = &mut *state;
         let (elapsed, done) = (saved_at.elapsed().as_secs_f64(), job.job.done.saturating_sub(*saved_done) as f64);
@@ -396,8 +398,8 @@ impl Run {
     }
 }
 
-fn seconds() -> f64 {
-    Utc::now().timestamp_millis() as f64 / 1000.0
+fn seconds(time: DateTime<Utc>) -> f64 {
+    time.timestamp_millis() as f64 / 1000.0
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use changefeed_cosmos::{Error, ErrorKind};
-use chrono::Utc;
 
 use crate::claim::{Claimed, claim};
 use crate::jobs::Jobs;
@@ -46,6 +45,7 @@ impl JobRunner {
     ) -> Result<SliceEnd, Error> {
         tokio::pin!(until);
         let claimed = tokio::select! {
+            biased;
             claimed = claim(&self.jobs, &self.kinds, id, worker) => claimed?,
             () = &mut until => {
                 let message = "the job could not be claimed within this slice: another worker holds it, or the service is slow";
@@ -68,6 +68,7 @@ impl JobRunner {
             let mut over = false;
             loop {
                 tokio::select! {
+                    biased;
                     step = &mut work => break step,
                     error = &mut saving => break Err(error),
                     () = &mut until, if !over => {
@@ -115,7 +116,7 @@ async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, E
             job.job.message = None;
         }
         if let Some(state) = ended {
-            job.end(state, Utc::now());
+            job.end(state, run.jobs().now());
         }
     });
     let job = save.await?;

@@ -1,7 +1,5 @@
 //! Changes the budget of a job that is resumed.
 
-use chrono::Utc;
-
 use crate::budget::check_budget;
 use crate::job::{Job, Read};
 use crate::jobs::Jobs;
@@ -22,7 +20,7 @@ impl Jobs {
             let missing = || Error::not_found(action(), "there is no such job");
             let Read { mut job, etag } = self.read(id).await?.ok_or_else(missing)?;
             let is_set = job.job.ru_per_second == Some(ru_per_second);
-            if is_set || job.state.is_end() || job.job.is_claimed(Utc::now()) {
+            if is_set || job.state.is_end() || job.job.is_claimed(self.now()) {
                 return Ok(job);
             }
             job.job.ru_per_second = Some(ru_per_second);

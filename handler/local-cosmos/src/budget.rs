@@ -1,7 +1,9 @@
 //! A container's provisioned throughput, if one is set: when the request units of a second are spent, requests are answered 429
 //! until the second is over. As on the service, the request that exceeds the budget is still executed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::reply::{Reply, header};
 

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use query_engine::{ComputedProperty, DistanceFunction, VectorProperty};
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::incoming::Incoming;

@@ -7,10 +7,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use chrono::{DateTime, Utc};
 use tokio::runtime::Handle;
 use url::Url;
 
+use crate::clock::Clock;
 use crate::control::{self, ControlError, ItemScope, Partition};
+use crate::etag;
 use crate::expiry::sweep;
 use crate::faults::ItemFault;
 use crate::gateway::Gateway;
@@ -20,6 +23,7 @@ use crate::limits::MAX_REQUEST_BYTES;
 use crate::operation::ContainerName;
 use crate::options::Options;
 use crate::reply::Reply;
+use crate::request::{Request, Response};
 use crate::request_log::LoggedRequest;
 use crate::usage::Usage;
 
@@ -44,7 +48,7 @@ pub enum StartError {
 pub struct Endpoint {
     url: Url,
     gateway: Arc<Gateway>,
-    server: ServerHandle,
+    server: Option<ServerHandle>,
     control: Option<Control>,
 }
 
@@ -64,7 +68,7 @@ impl Endpoint {
         let port = options.port;
         let (listener, url) = listen(port)?;
         let control_listener = options.control_port.map(listen).transpose()?;
-        let gateway = Arc::new(Gateway::new(url.to_string(), &options).map_err(StartError::Other)?);
+        let gateway = Arc::new(Gateway::new(url.to_string(), &options, Clock::default()).map_err(StartError::Other)?);
 
         let data = Data::from(Arc::clone(&gateway));
         let app = move || {
@@ -90,7 +94,24 @@ impl Endpoint {
         });
         let control = control.transpose()?;
         tokio::spawn(sweep(Arc::downgrade(&gateway)));
-        Ok(Self { url, gateway, server: handle, control })
+        Ok(Self { url, gateway, server: Some(handle), control })
+    }
+
+    /// An endpoint without a port, for a simulation: requests are given to [`Self::answer`]. Its clock shows `now` and advances with the
+    /// clock of the runtime. Etags are numbered from 1, for all such endpoints of the thread. Items expire only by [`Self::expire_now`].
+    ///
+    /// # Errors
+    /// [`StartError::Other`] when the stored data cannot be read.
+    pub fn without_port(options: &Options, now: DateTime<Utc>) -> Result<Self, StartError> {
+        etag::simulate();
+        let url = Url::parse("http://127.0.0.1/").map_err(|error| StartError::Other(error.to_string()))?;
+        let gateway = Gateway::new(url.to_string(), options, Clock::of_runtime(now)).map_err(StartError::Other)?;
+        Ok(Self { url, gateway: Arc::new(gateway), server: None, control: None })
+    }
+
+    /// Answers a request that did not arrive at the port.
+    pub async fn answer(&self, request: Request) -> Response {
+        self.gateway.answer(request.into_incoming()).await.into()
     }
 
     /// `http://127.0.0.1:<port>/`.
@@ -252,14 +273,16 @@ impl Endpoint {
         if let Some(control) = &self.control {
             control.server.stop(false).await;
         }
-        self.server.stop(false).await;
+        if let Some(server) = &self.server {
+            server.stop(false).await;
+        }
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
         // Calling it queues the command; awaiting it is not necessary.
-        drop(self.server.stop(false));
+        drop(self.server.as_ref().map(|server| server.stop(false)));
         drop(self.control.as_ref().map(|control| control.server.stop(false)));
     }
 }

@@ -73,8 +73,8 @@ impl Drop for UnderWay<'_> {
 impl Gateway {
     /// `url` is the endpoint's address.
     /// The error is a message for the person who starts the endpoint.
-    pub(crate) fn new(url: String, options: &Options) -> Result<Self, String> {
-        let clock = Arc::new(Clock::default());
+    pub(crate) fn new(url: String, options: &Options, clock: Clock) -> Result<Self, String> {
+        let clock = Arc::new(clock);
         Ok(Self {
             url,
             directory: directory(options, &clock)?,

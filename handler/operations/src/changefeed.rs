@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, SourceName};
+use changefeed_cosmos::{Account, Clock, SourceName};
 use changefeed_history::{
     ActorFields, Capture, CaptureOptions, CaptureRules, ContainerNames, Containers, DeadLetters, ErasureOptions,
     History, IndexedField, Retention, RetentionOptions, Role,
@@ -52,6 +52,8 @@ pub struct ChangefeedOptions {
     pub locations: LocationAccess,
     /// The accounts of other histories.
     pub connections: Connections,
+    /// The clock by which claims of jobs expire.
+    pub clock: Clock,
 }
 
 /// A monitored container, its history, and the operations on them.
@@ -106,7 +108,8 @@ impl Changefeed {
         let parallel = options.jobs.parallel.min(options.concurrency.max(1));
         let job_options = JobOptions { parallel, ..options.jobs };
         let jobs = Jobs::new(containers.of(Role::Jobs).clone(), job_options, options.locations.host.clone())
-            .limited_by_throughput_of([Role::Monitored, Role::Changes].map(|role| containers.of(role).clone()).into());
+            .limited_by_throughput_of([Role::Monitored, Role::Changes].map(|role| containers.of(role).clone()).into())
+            .with_clock(options.clock);
         let (concurrency, timeout) = (options.concurrency, options.batch_timeout);
         let capture_options = CaptureOptions { concurrency, batch_timeout: timeout };
         let capture = Capture::new(&containers, history.clone(), capture_options);

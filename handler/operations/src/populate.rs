@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, Item};
 use changefeed_history::Role;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::documents::{Documents, Progress};
 use crate::sample::{NOT_A_SAMPLE, Sample, has_no_time, set_time};

@@ -4,7 +4,6 @@
 use changefeed_cosmos::{Error, Key, timestamp, to_item};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Kind, new_id};
-use chrono::Utc;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -42,7 +41,7 @@ impl Documents {
         request: &impl Serialize,
         requested_by: Option<&str>,
     ) -> Result<TryoutRecord, Error> {
-        let now = Utc::now();
+        let now = self.jobs.now();
         let request = serde_json::to_value(request).map_err(|error| Error::internal("recording the request", error))?;
         let record = TryoutRecord {
             id: new_id(now),
@@ -66,7 +65,7 @@ impl Documents {
         mut record: TryoutRecord,
         result: Result<T, Error>,
     ) -> Result<T, Error> {
-        record.finished_at = Some(timestamp(Utc::now()));
+        record.finished_at = Some(timestamp(self.jobs.now()));
         record.state = if result.is_ok() { JobState::Done } else { JobState::Failed };
         match &result {
             Ok(report) => record.counts = serde_json::to_value(report).unwrap_or_default(),

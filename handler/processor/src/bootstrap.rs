@@ -8,10 +8,11 @@
 //! processor that is started with another start uses that.
 
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, retry};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::container::Container;
 use crate::coverage::{gap, uncovered};

@@ -11,7 +11,6 @@ use futures::FutureExt;
 use crate::bootstrap::bootstrap;
 use crate::change::Change;
 use crate::checkpoint::Checkpointer;
-use crate::clock::Clock;
 use crate::container::Container;
 use crate::context::Context;
 use crate::health::{HandlerError, Notifications, ProcessingError};
@@ -21,6 +20,7 @@ use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::running::RunningProcessor;
 use crate::start_from::StartFrom;
+use changefeed_cosmos::Clock;
 
 const STARTING: &str = "starting the processor";
 /// The shortest pause between two polls, balancing passes, renewals or retries. Without a pause, they would use all of the

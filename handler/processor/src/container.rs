@@ -1,8 +1,7 @@
 //! A container of an account: the monitored container, or the one that stores the leases.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Account, Client, Connection, ConnectionString, Error, LazyContainer};
+use tokio::time::Instant;
 
 /// Connects with a connection string, `AccountEndpoint=https://…/;AccountKey=…;`. Other parts are ignored. Regions are
 /// used in the account's own order.

@@ -47,6 +47,7 @@ impl Context {
     /// Waits until [`Self::is_cancelled`] is true.
     pub async fn cancelled(&self) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = self.lost.cancelled() => {}
         }

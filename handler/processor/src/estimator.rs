@@ -12,7 +12,6 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 
 use crate::change::Change;
-use crate::clock::{Clock, later};
 use crate::container::Container;
 use crate::feed::{FeedPage, Position};
 use crate::lease::{DEFAULT_EXPIRATION, FeedRange, Lease};
@@ -21,6 +20,7 @@ use crate::lease_state::{Evidence, LeaseState};
 use crate::mode::ChangeFeedMode;
 use crate::observation::LeaseObservation;
 use crate::undeliverable::UndeliverableChange;
+use changefeed_cosmos::{Clock, later};
 
 /// How long a lease may make no progress before it counts as stalled.
 const STALLED_AFTER: Duration = Duration::from_secs(600);

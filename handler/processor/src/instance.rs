@@ -9,13 +9,13 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::change::Change;
 use crate::checkpoint::Checkpointer;
-use crate::clock::Clock;
 use crate::container::Container;
 use crate::context::Context;
 use crate::health::{HandlerError, Notifications};
 use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
+use changefeed_cosmos::Clock;
 
 pub(crate) type Handler =
     Box<dyn Fn(Context, Vec<Change>, Checkpointer) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync>;

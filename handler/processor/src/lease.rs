@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::clock::later;
 use crate::lease_time;
 use crate::mode::ChangeFeedMode;
+use changefeed_cosmos::later;
 
 /// How long a lease lives without renewal, unless configured or recorded otherwise.
 pub(crate) const DEFAULT_EXPIRATION: Duration = Duration::from_secs(60);

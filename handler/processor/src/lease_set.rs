@@ -7,7 +7,6 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use crate::bootstrap::{check_start, create, create_vanished};
-use crate::clock::Clock;
 use crate::container::Container;
 use crate::coverage::{gap, overlap};
 use crate::feed::Position;
@@ -18,6 +17,7 @@ use crate::mode::ChangeFeedMode;
 use crate::orphan;
 use crate::start_from::StartFrom;
 use crate::topology::successors;
+use changefeed_cosmos::Clock;
 
 /// The leases of one processor. No method needs or starts a running instance.
 #[derive(Clone, Debug)]

@@ -14,9 +14,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::later;
 use crate::lease::FailureOf;
 use crate::observation::LeaseObservation;
+use changefeed_cosmos::later;
 
 /// The state of a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

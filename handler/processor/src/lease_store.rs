@@ -13,10 +13,10 @@ use futures::{FutureExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::clock::Clock;
 use crate::container::Container;
 use crate::coverage::gap;
 use crate::lease::Lease;
+use changefeed_cosmos::Clock;
 
 const UPDATE_ATTEMPTS: usize = 6;
 /// How often leases are read until they have no gap. A gap that is left is taken for a real one.

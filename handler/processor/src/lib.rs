@@ -68,7 +68,6 @@ mod bootstrap;
 mod builder;
 mod change;
 mod checkpoint;
-mod clock;
 mod container;
 mod context;
 mod coverage;
@@ -96,12 +95,11 @@ mod topology;
 mod unblock;
 mod undeliverable;
 
-pub use changefeed_cosmos::{Client as CosmosClient, Error, ErrorKind};
+pub use changefeed_cosmos::{Client as CosmosClient, Clock, Error, ErrorKind, ManualClock};
 
 pub use builder::{ChangeFeedProcessor, ProcessorBuilder};
 pub use change::{Change, ChangeMetadata, OperationType};
 pub use checkpoint::Checkpointer;
-pub use clock::{Clock, ManualClock};
 pub use container::{Container, connect};
 pub use context::Context;
 pub use estimator::{ChangeFeedEstimator, LeaseLag};

@@ -9,8 +9,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::clock::later;
 use crate::lease::Lease;
+use changefeed_cosmos::later;
 
 /// Fewer writes than this may be of a lease that was released and acquired by another instance.
 const MIN_WRITES: u32 = 2;

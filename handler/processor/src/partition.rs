@@ -153,6 +153,7 @@ impl RangeReader<'_> {
                 }
             };
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => {}
                 () = self.held.lost().cancelled() => {}
                 () = settings.clock.sleep(pause) => {}

@@ -60,6 +60,7 @@ pub(crate) async fn leases_without_gap(
     }
     // It may wait for another instance.
     tokio::select! {
+        biased;
         created = create_vanished(&instance.monitored, &instance.leases, settings.start_from, settings.mode) => created?,
         () = stop.cancelled() => {}
     }

@@ -13,10 +13,10 @@ use changefeed_cosmos::{Error, ErrorKind};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::later;
 use crate::lease::{FailureOf, FeedRange, Lease, RangeEnvelope};
 use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
+use changefeed_cosmos::later;
 
 pub(crate) struct HeldLease {
     store: LeaseStore,

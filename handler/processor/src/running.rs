@@ -79,6 +79,7 @@ async fn run(mut instance: Arc<Instance>, stop: CancellationToken) {
             instance.notifications.error(None, &ProcessingError::Lease(error), "; checking the leases again later");
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = instance.rebalance.notified() => {}
             () = instance.settings.clock.sleep(instance.settings.lease_acquire_interval) => {}

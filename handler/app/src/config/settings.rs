@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Background, SourceName};
+use changefeed_cosmos::{Background, Clock, SourceName};
 use changefeed_history::{ActorFields, CaptureFilter, CaptureRules, ContainerNames, IndexedField, TimeZone};
 use changefeed_jobs::{DefaultBudget, JobOptions, check_budget};
 use changefeed_operations::{ChangefeedOptions, Connections};
@@ -218,6 +218,7 @@ impl Settings {
             },
             locations: self.locations.clone(),
             connections: self.connections.clone(),
+            clock: Clock::default(),
         }
     }
 

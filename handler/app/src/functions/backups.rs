@@ -1,6 +1,6 @@
 //! `Backups`: writes backups to blobs, and verifies them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Path;
@@ -9,6 +9,7 @@ use changefeed_cosmos::PageRequest;
 use changefeed_operations::{BACKUP, BackupRequest, BackupView, PruneOrder};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::http::{
     ApiError, BackupErrors, Caller, Interpreted, Json, NoQuery, OfSource, Query, ReadErrors, WriteErrors, accepted,

@@ -1,6 +1,6 @@
 //! `Retention`: the timer trigger that removes expired versions.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -8,6 +8,7 @@ use changefeed_cosmos::Error;
 use changefeed_history::{SweepReport, SweepRequest, SweepState};
 use chrono::Utc;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::http::{ApiError, NoQuery, RawJson};
 use crate::service::Service;

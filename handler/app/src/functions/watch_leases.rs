@@ -1,11 +1,10 @@
 //! `WatchLeases`: the timer trigger that looks at the leases, frees those that a document stalls, and notes the size of the history.
 
-use std::time::Instant;
-
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use changefeed_processor::LeaseState;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::http::{NoQuery, RawJson};
 use crate::service::Service;

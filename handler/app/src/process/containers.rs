@@ -1,10 +1,9 @@
 //! Whether the containers of the service exist.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, bail};
 use changefeed_cosmos::ErrorKind;
 use changefeed_history::Role;
+use tokio::time::Instant;
 
 use crate::service::Service;
 

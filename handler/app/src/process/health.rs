@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::RETRY_AFTER;
@@ -16,6 +16,7 @@ use anyhow::{Context, Result};
 use changefeed_cosmos::{Error, SourceName};
 use changefeed_processor::{ChangeFeedEstimator, LeaseObservation, ProcessorBuilder};
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::containers::check_containers;
 use crate::feed::Feed;

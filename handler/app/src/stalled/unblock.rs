@@ -6,7 +6,7 @@
 //! processes that free the same lease, one finds it moved.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use changefeed_history::Batch;
@@ -16,6 +16,7 @@ use changefeed_processor::{
 };
 use chrono::Utc;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::feed::Feed;
 use crate::payload::payload;

@@ -1,7 +1,7 @@
 //! Which backups a prune deletes, compared with a model: what is kept can be restored, whenever the prune is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::{
     BackupDocument, BackupHeader, BackupLocation, BackupWriter, Content, Digest, Inventory, OtherState, Source,
@@ -15,6 +15,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::backup_policy::{Setup, days, started};
 use crate::support::backups::{live_documents, run_restore, truncate};

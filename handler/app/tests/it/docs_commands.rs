@@ -165,7 +165,7 @@ async fn the_commands_of_the_documentation_do_what_the_pages_show() {
     for (page, at_least) in PAGES {
         if only.as_ref().is_none_or(|only| page.contains(only)) {
             write_davidson(&local).await;
-            let started = std::time::Instant::now();
+            let started = tokio::time::Instant::now();
             run_page(page, at_least, &local);
             println!("{page}: {:.1} s", started.elapsed().as_secs_f64());
         }

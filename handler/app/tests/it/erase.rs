@@ -230,7 +230,7 @@ async fn capture_reads_nothing_for_each_document() {
     }
     let names: Vec<Value> = (0..40).map(|n| json!({"id": format!("erased-{n}"), "pk": "a"})).collect();
     let set: ErasureRequest = request(json!({"documents": names, "dryRun": true}));
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     changefeed.history.erased().register(&set.documents, deadline).await.expect("registered");
     capture(&changefeed, &documents[..1]).await;
     world.endpoint.take_requests();

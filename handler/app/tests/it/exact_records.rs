@@ -1,12 +1,13 @@
 //! A version that was captured inexactly, and then stored exactly by a restore or a repair, has two records. Lists have it once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Key};
 use changefeed_history::{Batch, Version};
 use changefeed_operations::Changefeed;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::{CommandLine, Handler, World};
 

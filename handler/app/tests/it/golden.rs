@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::{BackupLocation, Inventory, OtherState};
 use changefeed_cosmos::{DocumentName, Key, compress, digest};
@@ -16,6 +16,7 @@ use chrono::Utc;
 use reqwest::StatusCode;
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::backups::{assert_sound, body_of, run_backup};
 use crate::support::digests::{LATER, at, verify_digests, write, write_digests};

@@ -1,13 +1,14 @@
 //! Histories that are moved: from another account, from a container with another partition key, and from copies of changes.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Key, PageRequest};
 use changefeed_history::{AsOf, TimeExpression};
 use changefeed_jobs::JobState;
 use changefeed_operations::{Changefeed, ErasureRequest};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use crate::support::jobs::{capture, finish, restore_request, small_limits};
 use crate::support::rehome::{deliver, from_account, library, moved, request};

@@ -1,10 +1,11 @@
 //! No secret is printed, wherever it was put: into the user or the query of a URL, or into the wrong setting.
 
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_cosmos::{Endpoint, Options};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::support::{Handler, executable};
 

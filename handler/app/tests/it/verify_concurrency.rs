@@ -1,10 +1,11 @@
 //! Verifications while other writers, captures and repairs run.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_jobs::{JobState, SliceEnd};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::World;
 use crate::support::jobs::{capture, finish, run_slice_until, small_limits};

@@ -1,10 +1,10 @@
 //! What the steps of the capture of a batch know.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, LazyContainer};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::capture_rules::CheckedRules;
 use crate::erasure::ErasedSet;

@@ -14,12 +14,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, Key, KeyComponent, KeyRange, retry};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Map, json};
+use tokio::time::Instant;
 
 use super::fidelity::{may_be_delivered_as, text_may_be_rewritten};
 use super::permanent::is_permanent;

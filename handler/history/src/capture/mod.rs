@@ -15,7 +15,7 @@ mod permanent;
 mod unescape;
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Container, Error, FieldPath, Item, LazyContainer, Meter, digest};
 use chrono::Utc;
@@ -24,6 +24,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use self::again::{Seen, name_of, resource_id_of};
 use self::context::Context;

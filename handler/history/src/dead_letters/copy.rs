@@ -1,10 +1,10 @@
 //! Copies the dead letters of another history.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, LazyContainer, reassemble, retry};
 use serde_json::Map;
+use tokio::time::Instant;
 
 use super::DeadLetters;
 use super::repeated::is_answer;

@@ -5,12 +5,11 @@
 //! The race to mind: the same document is delivered again meanwhile. Capture may find the parts still stored and create the
 //! record again, which would then lose its parts. So the record is read once more at the end.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, IdempotencyKey, Key, retry};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::DeadLetters;
 use super::list::missing;

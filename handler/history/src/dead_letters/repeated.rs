@@ -2,12 +2,11 @@
 //!
 //! The answer is stored before the dead letter is removed: a request that is repeated finds the one, the other or both.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, IdempotencyKey, Key, REMEMBERED_SECONDS, retry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::DeadLetters;
 

@@ -1,11 +1,10 @@
 //! Captures the document of a dead letter again.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, IdempotencyKey, Key, retry, timestamp, without_system_properties};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::DeadLetters;
 use super::list::missing;
@@ -87,7 +86,7 @@ impl DeadLetters {
             return Ok(first);
         };
         let letter = self.letter_of(record.clone()).await?;
-        let attempt = key.map_or_else(|| format!("{:016x}", rand::random::<u64>()), ToString::to_string);
+        let attempt = key.map_or_else(|| format!("{:016x}", changefeed_cosmos::random_u64()), ToString::to_string);
         if record[ATTEMPT] == attempt.as_str() {
             return Ok(Replay::still_dead(id, letter.reason, letter.message, letter.attempts));
         }

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, KeyPath, LazyContainer, retry};
 use hmac::{Hmac, Mac};
 use serde_json::json;
 use sha2::Sha256;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::ErasureOptions;
 use super::delivered::{canonical, images};

@@ -4,9 +4,9 @@
 //! HMACs and not the revision.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, retry, to_item};
+use tokio::time::Instant;
 
 use super::erased::{Erased, hash, hash_as_delivered, key_of};
 use super::erased_record::{DIGITS, Head, ID, Shard, load, shard_id};

@@ -6,13 +6,14 @@
 //! step is repeated from its start.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Container, DocumentName, Error, timestamp};
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::Retention;
 use super::expiry::Superseded;

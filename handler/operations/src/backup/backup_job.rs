@@ -1,7 +1,5 @@
 //! The job of a backup: a slice reads pages, writes their lines, and stores its position with the writer.
 
-use std::time::Instant;
-
 use changefeed_backup_format::{
     BackupHeader, BackupLocation, BackupWriter, Content, Damage, Line, Manifest, ReadError, Resumed, SegmentKind,
     SegmentRecord, read_manifest, read_unfinished,
@@ -13,6 +11,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::backup_record::BackupCounts;
 use super::backup_request::{BackupRequest, discard_half_written};

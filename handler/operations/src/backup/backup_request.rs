@@ -7,7 +7,7 @@ use changefeed_backup_format::{
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
 use changefeed_history::{Filter, SCHEMA, TimeExpression, check_filter_count};
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
@@ -75,7 +75,7 @@ impl Backups {
     /// When the request is invalid; [`Conflict`](ErrorKind::Conflict) when the location is not empty; and when the job cannot be
     /// stored.
     pub async fn create_job(&self, request: &BackupRequest) -> Result<BackupView, Error> {
-        self.create_job_as(new_id(Utc::now()), request).await
+        self.create_job_as(new_id(self.jobs.now()), request).await
     }
 
     /// Creates the job of a backup under this id: see [`create_job`](Self::create_job).
@@ -92,7 +92,7 @@ impl Backups {
                 "{location} is a file; a backup needs a folder of its own: use another location"
             )));
         }
-        let now = Utc::now();
+        let now = self.jobs.now();
         self.backup_header(request, "").await?;
         discard_half_written(&location).await?;
         if let Some(failed) = self.failed_at(&location).await?
@@ -116,7 +116,7 @@ impl Backups {
             request_charge: 0.0,
             job: Work {
                 only_on: self.locations.required_host(locations),
-                ..Work::queued(self.jobs.budget(request.ru_per_second).await?)
+                ..Work::queued(self.jobs.budget(request.ru_per_second).await?, now)
             },
             other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
         };
@@ -155,7 +155,7 @@ impl Backups {
             content: request.as_of.map_or(Content::Live {}, |moment| Content::AsOf { moment: moment.time().into() }),
             filter: filter_texts(&request.filter),
             incremental_from: None,
-            started_at: Utc::now().into(),
+            started_at: self.jobs.now().into(),
             created_by: format!("changefeed {}", env!("CARGO_PKG_VERSION")),
         };
         if let Some(location) = &request.incremental_from {

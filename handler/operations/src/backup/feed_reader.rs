@@ -1,10 +1,10 @@
 //! Reads the change feed for a backup: the position at its start, and the documents that were written after a position.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use changefeed_backup_format::{FeedPosition, FeedRangePosition, Line};
 use changefeed_cosmos::{Container, Error, ErrorKind, FeedItem, FeedStart, Key, KeyRange, retry};
+use tokio::time::Instant;
 
 use super::collect::Collector;
 use super::feed_cursor::{FeedRangeCursor, FeedStep};

@@ -1,13 +1,14 @@
 //! A look at the policy: notes how its last backup ended, and starts the one that is due.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::Inventory;
 use changefeed_cosmos::{Error, ErrorKind, SourceName, timestamp};
 use changefeed_jobs::{JobState, JobToRun, Kind};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use super::base::{Choice, Wanted, folder_of};
 use super::deletes::DeletesKnown;

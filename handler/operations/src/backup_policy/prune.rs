@@ -4,10 +4,10 @@
 //! the same backups; and this one is killed. A backup that is deleted has no manifest from the first step on.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use changefeed_backup_format::{BackupLocation, Digest, Inventory, Removal, inspect, remove, remove_rest};
 use changefeed_cosmos::{Error, PageRequest};
+use tokio::time::Instant;
 
 use super::policies::BackupPolicies;
 use super::prune_plan::{Known, PrunePlan, PrunedFolder};

@@ -1,6 +1,6 @@
 //! The job that writes digests: it continues the chain at a location file by file.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::{
     BackupLocation, ChainLink, DigestFile, create_digest_file, digest_file_name, digest_file_names, read_digest_file,
@@ -11,6 +11,7 @@ use chrono::DateTime;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::all::{DIGEST, Digests};
 use super::digest_record::DigestCounts;

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use changefeed_cosmos::{Error, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{Job, JobState, Work, check_budget, new_id};
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, json};
 
@@ -60,7 +59,7 @@ impl Digests {
     /// # Errors
     /// When the request is invalid, and when the job cannot be stored.
     pub async fn create_job(&self, request: &DigestRequest) -> Result<DigestView, Error> {
-        self.create_job_as(new_id(Utc::now()), request).await
+        self.create_job_as(new_id(self.jobs.now()), request).await
     }
 
     /// Creates the job under this id: see [`create_job`](Self::create_job).
@@ -75,13 +74,13 @@ impl Digests {
             id,
             kind: DIGEST.name.to_owned(),
             state: JobState::Queued,
-            started_at: timestamp(Utc::now()),
+            started_at: timestamp(self.jobs.now()),
             finished_at: None,
             counts: json!({}),
             request_charge: 0.0,
             job: Work {
                 only_on: self.required_host(&request.to),
-                ..Work::queued(self.jobs.budget(request.ru_per_second).await?)
+                ..Work::queued(self.jobs.budget(request.ru_per_second).await?, self.jobs.now())
             },
             other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
         };

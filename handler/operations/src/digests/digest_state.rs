@@ -1,12 +1,13 @@
 //! The record in the jobs container that says that digests are written, since when, and which file is the last one at each location.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::{BackupLocation, ChainLink};
 use changefeed_cosmos::{Error, ErrorKind, Key, retry, to_item, without_system_properties};
 use changefeed_history::{DIGESTS_RECORD, SCHEMA};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::all::Digests;
 

@@ -1,8 +1,7 @@
 //! Removes a document and its versions.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{DocumentName, Error, retry};
+use tokio::time::Instant;
 
 use super::erase_counts::EraseCounts;
 use super::erasures::Erasures;

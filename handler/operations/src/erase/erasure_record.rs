@@ -1,16 +1,15 @@
 //! The record of an erasure in the jobs container. It names no document. `docs/reference/format.md` specifies it.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{
     DocumentName, Error, Item, Key, PageRequest, reassemble, retry, split_large_record, timestamp,
 };
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{Budget, JobState, Work, new_id};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::erase_counts::EraseCounts;
 use super::erasure_request::ErasureRequest;
@@ -64,8 +63,7 @@ pub struct ErasureRecord {
 
 impl ErasureRecord {
     /// The record of an erasure that no worker has started.
-    pub(super) fn queued(id: String, request: Value, budget: Budget) -> Self {
-        let now = Utc::now();
+    pub(super) fn queued(id: String, request: Value, budget: Budget, now: DateTime<Utc>) -> Self {
         Self {
             id,
             kind: ERASE.name.to_owned(),
@@ -79,7 +77,7 @@ impl ErasureRecord {
             finished_at: None,
             counts: EraseCounts::default(),
             request_charge: 0.0,
-            job: Some(Work::queued(budget)),
+            job: Some(Work::queued(budget, now)),
             schema: SCHEMA,
         }
     }
@@ -98,7 +96,7 @@ impl Erasures {
         }
         let id = match &request.key {
             Some(key) => self.jobs.id_for(Some(key)).await?,
-            None => new_id(Utc::now()),
+            None => new_id(self.jobs.now()),
         };
         let mut recorded = json!({"documents": request.documents.len()});
         for (name, flag) in [("keepLive", request.keep_live), ("dryRun", request.dry_run)] {
@@ -113,7 +111,7 @@ impl Erasures {
         let mut record = ErasureRecord {
             requested_by: request.requested_by.clone(),
             reason: request.reason.clone(),
-            ..ErasureRecord::queued(id, recorded, budget)
+            ..ErasureRecord::queued(id, recorded, budget, self.jobs.now())
         };
         // If this is interrupted before the job exists, the documents are not captured and still there, until the request is repeated.
         if !request.dry_run {

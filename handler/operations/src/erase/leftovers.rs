@@ -2,10 +2,9 @@
 //!
 //! They may hold a document, and alone they cannot be read. A part is a leftover only if it is so old that its record would have been written.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Container, Error, Key, retry};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::erase_counts::EraseCounts;
 

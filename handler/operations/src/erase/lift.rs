@@ -1,12 +1,10 @@
 //! Lifts an erasure: the documents are captured again from then on. What was removed stays removed.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, timestamp};
 use changefeed_jobs::{Budget, JobState, new_id};
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::erasure_record::ErasureRecord;
 use super::erasure_request::{check_confirmed, chosen};
@@ -88,7 +86,7 @@ impl Erasures {
         }
         let deadline = Instant::now() + self.timeout;
         let lifted = self.history.erased().lift(&request.documents, deadline).await?;
-        let now = Utc::now();
+        let now = self.jobs.now();
         let recorded = json!({"documents": request.documents.len(), "lift": true});
         let record = ErasureRecord {
             state: JobState::Done,
@@ -97,7 +95,7 @@ impl Erasures {
             reason: request.reason.clone(),
             finished_at: Some(timestamp(now)),
             job: None,
-            ..ErasureRecord::queued(new_id(now), recorded, Budget::unlimited())
+            ..ErasureRecord::queued(new_id(now), recorded, Budget::unlimited(), now)
         };
         self.jobs.create(&record.id, &record).await?;
         Ok(LiftReport { id: record.id, lifted, not_erased: request.documents.len() - lifted })

@@ -1,12 +1,12 @@
 //! Removes what the records and pages of jobs say about the documents.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, Key, parts_prefix, reassemble, retry, split_large_record};
 use changefeed_history::{DIGESTS_RECORD, REMOVALS};
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::erase_counts::EraseCounts;
 use super::erasure_record::DOCUMENTS_KIND;

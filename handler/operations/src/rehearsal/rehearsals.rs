@@ -153,7 +153,7 @@ impl Rehearsals {
         if let Some(earlier) = Saved::load(&jobs).await? {
             self.remove_killed(&earlier).await?;
         }
-        let name = into.unwrap_or_else(|| format!("{PREFIX}{:08x}", rand::random::<u32>()));
+        let name = into.unwrap_or_else(|| format!("{PREFIX}{:08x}", changefeed_cosmos::random_u32()));
         let record = RehearsalRecord::new(name.clone(), by.to_owned(), self.until());
         // Before the container is created, so that the next rehearsal finds it if this process is killed.
         let saved = Saved::create(&jobs, record).await?;

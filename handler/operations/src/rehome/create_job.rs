@@ -3,7 +3,6 @@
 use changefeed_cosmos::{Error, timestamp};
 use changefeed_history::{Role, SCHEMA};
 use changefeed_jobs::{Job, JobState, Work, new_id};
-use chrono::Utc;
 use serde_json::{Map, json};
 
 use super::rehome_record::RehomeView;
@@ -24,7 +23,7 @@ impl Rehomes {
         self.check_is_other(&request.from)?;
         let source = Source::new(self, request)?;
         source.check(self, request).await?;
-        let now = Utc::now();
+        let now = self.jobs.now();
         let job = Job {
             id: new_id(now),
             kind: REHOME.name.to_owned(),
@@ -36,7 +35,7 @@ impl Rehomes {
             job: Work {
                 // Other workers may not have the settings of the connection.
                 only_on: self.host.clone().filter(|_| request.from.connection.is_some()),
-                ..Work::queued(self.jobs.budget(request.ru_per_second).await?)
+                ..Work::queued(self.jobs.budget(request.ru_per_second).await?, now)
             },
             other: Map::from_iter([("request".to_owned(), json!(request)), ("schema".to_owned(), json!(SCHEMA))]),
         };

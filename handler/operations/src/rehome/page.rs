@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{
     DocumentName, Error, FieldPath, Key, KeyPath, KeyRange, key_components, read_id_and_key, retry, timestamp,
@@ -14,6 +14,7 @@ use chrono::DateTime;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::position::{DocumentPosition, Position};
 use super::rehome_record::RehomeCounts;

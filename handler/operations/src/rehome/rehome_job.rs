@@ -1,6 +1,6 @@
 //! The job of a move: phase by phase.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, retry};
 use changefeed_history::Role;
@@ -8,6 +8,7 @@ use changefeed_jobs::{JobKind, JobState, Kind, Part, PartPage, Parts, Run, Step,
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::page::{Mode, Pages};
 use super::rehome_record::RehomeCounts;

@@ -1,11 +1,10 @@
 //! The other containers.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, Meter};
 use changefeed_history::{ActorFields, ContainerNames, Containers, FlatFields, History, Role};
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::rehome_request::RehomeRequest;
 use super::rehomes::Rehomes;

@@ -6,7 +6,7 @@ use changefeed_backup_format::BackupLocation;
 use changefeed_cosmos::{DocumentName, Error, Key, reassemble, split_large_record, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{Budget, JobState, Work, check_budget, new_id};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::backup_files::BackupFiles;
@@ -59,7 +59,7 @@ impl Restores {
             reason: request.reason.clone(),
             capture_lag: request.capture_lag.clone(),
             warnings: self.warnings(request).await?,
-            ..queued(request.recorded()?, self.jobs.budget(request.ru_per_second).await?)
+            ..queued(request.recorded()?, self.jobs.budget(request.ru_per_second).await?, self.jobs.now())
         };
         if let Selection::Documents(documents) = &request.selection
             && documents.len() > MAX_LISTED
@@ -111,7 +111,7 @@ impl Restores {
             .map_err(|message| Error::invalid(format!("undoing restore {id}"), message))?;
         let record = self.record(id).await?;
         self.check_undoable(&record)?;
-        let queued = queued(request.recorded(id), self.jobs.budget(request.ru_per_second).await?);
+        let queued = queued(request.recorded(id), self.jobs.budget(request.ru_per_second).await?, self.jobs.now());
         let undo_id = if request.dry_run {
             queued.id.clone()
         } else {
@@ -185,8 +185,7 @@ fn list_id(job_id: &str) -> String {
 }
 
 /// The record of a job that no worker has started.
-fn queued(request: Value, budget: Budget) -> RestoreRecord {
-    let now = Utc::now();
+fn queued(request: Value, budget: Budget, now: DateTime<Utc>) -> RestoreRecord {
     RestoreRecord {
         id: new_id(now),
         kind: RESTORE.name.to_owned(),
@@ -209,7 +208,7 @@ fn queued(request: Value, budget: Budget) -> RestoreRecord {
         counts: Counts::default(),
         items: Vec::new(),
         request_charge: 0.0,
-        job: Some(Work::queued(budget)),
+        job: Some(Work::queued(budget, now)),
         schema: SCHEMA,
     }
 }

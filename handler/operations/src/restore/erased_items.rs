@@ -1,10 +1,11 @@
 //! What a restore says about documents that are erased: neither its plan nor its record names them.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, Key, printable};
 use changefeed_history::{ERASED, ErasedSet};
+use tokio::time::Instant;
 
 use super::planned_item::{Action, PlannedItem};
 use super::restore_request::{RestoreRequest, Selection};

@@ -11,10 +11,10 @@
 //! its own writes when the page of each document is tried, or when the job is cancelled.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
 use changefeed_cosmos::{Error, ErrorKind, KeyRange, retry};
 use changefeed_jobs::{PageState, Part, PartPage, StoredPage};
+use tokio::time::Instant;
 
 use super::backup_files::Bodies;
 use super::exchange_order::{Exchange, groups};

@@ -1,11 +1,9 @@
 //! Executes a plan within one request: writes its documents, and records what was done.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, MAX_TOGETHER};
 use changefeed_jobs::{JobState, new_id};
-use chrono::Utc;
 use futures::StreamExt;
+use tokio::time::Instant;
 
 use super::backup_files::Bodies;
 use super::plan::Plan;
@@ -23,7 +21,7 @@ impl Restores {
     /// When the record cannot be stored, and when the restore to undo may still write.
     pub async fn execute(&self, plan: Plan) -> Result<RestoreReport, Error> {
         let container = self.target_container(plan.into.as_deref()).await?;
-        let now = Utc::now();
+        let now = self.jobs.now();
         let id = match &plan.undo_of {
             None => new_id(now),
             Some(undone) => match self.claim_undo(undone, None, plan.key.as_ref()).await? {
@@ -66,7 +64,7 @@ impl Restores {
             Ok(charge) => request_charge += charge,
             Err(error) => log::warn!("{error}"),
         }
-        record.finish(items, request_charge, Utc::now());
+        record.finish(items, request_charge, self.jobs.now());
         self.save(&record).await?;
         let is_undone = record.state == JobState::Done && record.counts.writes() > 0;
         if let Some(undone) = record.undo_of.as_ref().filter(|_| is_undone) {

@@ -1,13 +1,12 @@
 //! Executes the stored plan of a dry run: its job continues, and writes exactly the documents that it has stored, each over the
 //! etag that it has stored.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, Key, retry, timestamp, without_system_properties};
 use changefeed_jobs::{JobState, Work};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::planned_item::Counts;
 use super::restore_record::RestoreRecord;
@@ -58,7 +57,7 @@ impl Restores {
             {
                 return Ok(*undo);
             }
-            let (record, body) = started(plan, stored, request)?;
+            let (record, body) = started(plan, stored, request, self.jobs.now())?;
             match retry(deadline, || jobs.replace(&key, id, &body, &etag)).await {
                 Ok(_) => return Ok(record),
                 Err(error) if error.kind() == ErrorKind::PreconditionFailed => {}
@@ -84,7 +83,12 @@ fn check_executable(plan: &RestoreRecord) -> Result<(), Error> {
 }
 
 /// The record of a plan as a queued job that executes it. It does not expire any more.
-fn started(plan: RestoreRecord, mut stored: Value, said: &ExecuteRequest) -> Result<(RestoreRecord, Value), Error> {
+fn started(
+    plan: RestoreRecord,
+    mut stored: Value,
+    said: &ExecuteRequest,
+    now: DateTime<Utc>,
+) -> Result<(RestoreRecord, Value), Error> {
     let work = plan.job.unwrap_or_default();
     let mut request = plan.request;
     if let Some(properties) = request.as_object_mut() {
@@ -98,10 +102,10 @@ fn started(plan: RestoreRecord, mut stored: Value, said: &ExecuteRequest) -> Res
         requested_by: said.requested_by.clone().or(plan.requested_by),
         planned_at: Some(plan.started_at),
         planned_counts: Some(plan.counts),
-        started_at: timestamp(Utc::now()),
+        started_at: timestamp(now),
         finished_at: None,
         counts: Counts::default(),
-        job: Some(Work { only_on: work.only_on.clone(), ..Work::queued(work.budget()) }),
+        job: Some(Work { only_on: work.only_on.clone(), ..Work::queued(work.budget(), now) }),
         ..plan
     };
     let updated = serde_json::to_value(&record).map_err(|error| Error::internal("storing a restore", error))?;

@@ -4,8 +4,6 @@
 //! repetition completes what an interrupted one began. The record says only which restores belong together; what they did, and how far they
 //! are, is in their own records.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{
     Container, Error, ErrorKind, Key, NewestFirst, PageRequest, SourceName, retry, timestamp, to_item,
     without_system_properties,
@@ -16,6 +14,7 @@ use chrono::Utc;
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::execute_plan::ExecuteRequest;
 use super::planned_item::Counts;

@@ -1,13 +1,12 @@
 //! The record of a restore in the jobs container, and the report of a restore. `docs/reference/format.md` specifies the record.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{Error, ErrorKind, Item, Key, retry, split_large_record, timestamp, without_system_properties};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobState, Work};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::capture_lag::CaptureLag;
 use super::plan::Plan;
@@ -153,7 +152,7 @@ impl RestoreRecord {
             planned_counts: None,
             capture_lag: plan.capture_lag.clone(),
             warnings: plan.warnings.clone(),
-            attempt: Some(format!("{:016x}", rand::random::<u64>())),
+            attempt: Some(format!("{:016x}", changefeed_cosmos::random_u64())),
             finished_at: None,
             counts: Counts::of(&plan.items),
             items: plan.items.clone(),

@@ -6,11 +6,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, MAX_TOGETHER, retry};
 use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
+use tokio::time::Instant;
 
 use super::backup_files::{BackupFiles, Bodies, FilePosition};
 use super::composition::Composition;

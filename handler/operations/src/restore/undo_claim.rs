@@ -4,12 +4,13 @@
 //! same time, both get the same id, and only one of them can create the record of the undo. An undo that did not write
 //! everything does not prevent another one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, IdempotencyKey, Key, retry, timestamp, without_system_properties};
 use changefeed_jobs::JobState;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::restore_record::RestoreRecord;
 use super::restores::{RESTORE, Restores};
@@ -128,7 +129,7 @@ impl Restores {
     fn running_until(&self, record: &RestoreRecord) -> Option<DateTime<Utc>> {
         let started = DateTime::parse_from_rfc3339(&record.started_at).ok()?.to_utc();
         let until = started + TimeDelta::from_std(self.options.timeout * 2).ok()?;
-        (!record.state.is_end() && until > Utc::now()).then_some(until)
+        (!record.state.is_end() && until > self.jobs.now()).then_some(until)
     }
 
     /// Whether an undo is in progress, or has written everything and was not undone itself.

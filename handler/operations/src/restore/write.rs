@@ -5,11 +5,12 @@
 //! capture may lag or be off. A write whose reply was lost shows as a changed etag: the stamp of the document says whether it was
 //! this restore that wrote it. A document to which another writer gave the planned content is unchanged.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
 use changefeed_history::{EXCLUDED, Operation, Version, VersionId};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::backup_files::Bodies;
 use super::composition::Composition;

@@ -1,10 +1,9 @@
 //! The third phase: reads both containers again, and confirms or dismisses a suspicion.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{DocumentName, Error, ErrorKind, expires_at, own_ttl};
 use changefeed_history::{CheckedRules, DeadLetters, ErasedSet, History, Outline, ReplayOutcome, VersionId};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::check::Presence;
 use super::finding::{Finding, FindingKind};

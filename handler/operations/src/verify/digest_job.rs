@@ -1,12 +1,13 @@
 //! The job of a verification with digests: it checks the chain of files, and then compares each period with the history.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_backup_format::{BackupLocation, ChainFile, DigestFile, check_digest_chain, read_digest_file};
 use changefeed_cosmos::Error;
 use changefeed_jobs::{ItemsPage, JobState, PageState, Planned, Run, Step, plan_page};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::digest_check::{Chain, DigestCheck, Period, chain_finding};
 use super::finding::{Finding, PAGE_KIND, VerifyCounts};

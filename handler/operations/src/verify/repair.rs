@@ -1,10 +1,9 @@
 //! Stores what is missing in the history. Each of these writes can be repeated, by any worker, with the same result.
 
-use std::time::Instant;
-
 use changefeed_cosmos::{DocumentName, Error, timestamp};
 use changefeed_history::{History, Operation, Outline, SCHEMA, Version, VersionId, pk_of};
 use chrono::Utc;
+use tokio::time::Instant;
 
 /// Repairs the findings of a page.
 pub(super) struct Repair<'a> {

@@ -1,7 +1,7 @@
 //! The job of a verification: a slice reads pages, phase by phase.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use changefeed_cosmos::{Error, KeyRange, retry};
 use changefeed_jobs::{
@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::check::{Check, Suspicion};
 use super::confirm::{Confirm, Confirmed};

@@ -4,7 +4,6 @@ use changefeed_backup_format::digest_file_names;
 use changefeed_cosmos::{Error, ErrorKind, PageRequest, timestamp};
 use changefeed_history::SCHEMA;
 use changefeed_jobs::{JobProgress, JobState, Work};
-use chrono::Utc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::finding::VerifyCounts;
@@ -88,7 +87,7 @@ impl Verifications {
             self.check_digests(location).await?;
         }
         let id = self.jobs.id_for(request.key.as_ref()).await?;
-        let now = Utc::now();
+        let now = self.jobs.now();
         let only_on = request.digests.as_deref().and_then(|location| self.digests.required_host(location));
         let record = VerifyRecord {
             id,
@@ -100,7 +99,7 @@ impl Verifications {
             finished_at: None,
             counts: VerifyCounts::default(),
             request_charge: 0.0,
-            job: Some(Work { only_on, ..Work::queued(self.jobs.budget(request.ru_per_second).await?) }),
+            job: Some(Work { only_on, ..Work::queued(self.jobs.budget(request.ru_per_second).await?, now) }),
             schema: SCHEMA,
         };
         self.jobs.create(&record.id, &record).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use changefeed_backup_format::LocationAccess;
 use changefeed_cosmos::{
-    Account, Connection, ConnectionString, Error, KeyPath, connect, create_container, create_database,
+    Account, Clock, Connection, ConnectionString, Error, KeyPath, connect, create_container, create_database,
 };
 use changefeed_history::{ActorFields, Batch, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
@@ -53,6 +53,7 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         jobs: JobOptions { max_candidates: 2, ..JobOptions::default() },
         locations: LocationAccess::default(),
         connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
+        clock: Clock::default(),
     };
     (endpoint, Changefeed::new(&account, names, options))
 }

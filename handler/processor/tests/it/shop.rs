@@ -1,7 +1,7 @@
 //! The fixture of the tests: an embedded endpoint with a monitored container and a lease container.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ContainerProperties, PartitionKeyDefinition, TimeToLive};
@@ -12,6 +12,7 @@ use changefeed_processor::{
 use futures::TryStreamExt;
 use local_cosmos::{Endpoint, Options};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// A monitored container, `cart`, and one for leases.
 pub struct Shop {

@@ -1,11 +1,12 @@
 //! `changefeed backup prune`: shows which backups no rule keeps, asks for confirmation, and deletes them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use changefeed_operations::{PruneAction, PruneOrder, PrunePlan, PruneReport};
 use clap::Args;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::keep_arguments::KeepArguments;
 use super::location::absolute;

@@ -1,11 +1,10 @@
 //! `changefeed backup rehearse`: restores a backup into a container of its own, compares it, removes the container, and reports.
 
-use std::time::Instant;
-
 use anyhow::{Result, bail};
 use changefeed_jobs::JobState;
 use changefeed_operations::{Rehearsal, RehearsalReport};
 use clap::Args;
+use tokio::time::Instant;
 
 use super::location::absolute;
 use crate::cli::budget_argument::BudgetArgument;

@@ -3,11 +3,12 @@
 mod arguments;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use changefeed_processor::Change;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub use self::arguments::ProcessArguments;
 use super::exit_code::Exit;

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
 use opentelemetry::Context;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::{Builder, Handle};
+use tokio::time::Instant;
 
 /// Shortest time between two warnings.
 const WARNING_INTERVAL: Duration = Duration::from_secs(5 * 60);

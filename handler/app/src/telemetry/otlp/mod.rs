@@ -8,7 +8,7 @@ mod settings;
 mod span;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use opentelemetry::{KeyValue, global};
@@ -19,6 +19,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::time::Instant;
 
 use self::collector::Collector;
 pub use self::invocation::Invocation;

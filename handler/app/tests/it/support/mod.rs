@@ -22,7 +22,9 @@ pub mod verify;
 mod world;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 pub use blob_service::BlobService;
 pub use client::client;

@@ -9,7 +9,7 @@ use azure_data_cosmos::models::{ChangeFeedItem, ContainerProperties, PartitionKe
 use azure_data_cosmos::options::{ChangeFeedStartFrom, ContentResponseOnWrite, ItemWriteOptions};
 use azure_data_cosmos::{FeedScope, PartitionKey};
 use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, Client, ContainerSpec, Error, KeyPath, create_container};
+use changefeed_cosmos::{Account, Client, Clock, ContainerSpec, Error, KeyPath, create_container};
 use changefeed_history::{ActorFields, ContainerNames, IndexedField, Role, container_spec};
 use changefeed_jobs::JobOptions;
 use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
@@ -56,6 +56,7 @@ pub fn changefeed_on(client: &Client, change: impl FnOnce(&mut ChangefeedOptions
         jobs: JobOptions::default(),
         locations: LocationAccess { host: Some("here".to_owned()), ..LocationAccess::default() },
         connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
+        clock: Clock::default(),
     };
     change(&mut options);
     Changefeed::new(&Account::connected(client.clone()), names(), options)

@@ -1,4 +1,4 @@
-//! The clock by which leases are renewed and expire. Tests pass in a clock that they advance themselves, so that they
+//! The clock by which leases and claims are renewed and expire. Tests pass in a clock that they advance themselves, so that they
 //! need not wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,31 +6,48 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-/// The source of time and of delays for a processor; the system clock by default.
+/// The source of time and of delays; the system clock by default.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Option<ManualClock>);
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    /// It showed this time at this instant of the runtime's clock.
+    Runtime(DateTime<Utc>, Instant),
+    Manual(ManualClock),
+}
 
 impl Clock {
+    /// A clock that shows `now`, and advances with the clock of the runtime: a simulation pauses that one.
+    pub fn of_runtime(now: DateTime<Utc>) -> Self {
+        Self(Source::Runtime(now, Instant::now()))
+    }
+
     /// The current time.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
-            Some(manual) => manual.lock().now,
-            None => Utc::now(),
+            Source::System => Utc::now(),
+            Source::Runtime(start, since) => later(*start, since.elapsed()),
+            Source::Manual(manual) => manual.lock().now,
         }
     }
 
-    pub(crate) async fn sleep(&self, duration: Duration) {
+    /// Waits this long.
+    pub async fn sleep(&self, duration: Duration) {
         match &self.0 {
-            Some(manual) => manual.sleep(duration).await,
-            None => tokio::time::sleep(duration).await,
+            Source::System | Source::Runtime(..) => tokio::time::sleep(duration).await,
+            Source::Manual(manual) => manual.sleep(duration).await,
         }
     }
 }
 
 impl From<&ManualClock> for Clock {
     fn from(manual: &ManualClock) -> Self {
-        Self(Some(manual.clone()))
+        Self(Source::Manual(manual.clone()))
     }
 }
 
@@ -89,7 +106,7 @@ impl ManualClock {
 }
 
 /// `time` plus `duration`, or the latest time on overflow.
-pub(crate) fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
+pub fn later(time: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     let duration = chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
     time.checked_add_signed(duration).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

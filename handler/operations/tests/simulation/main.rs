@@ -1,0 +1,88 @@
+//! The whole of it below one seed: processes that capture and run jobs, a store that is the embedded endpoint, and between them a network
+//! that is slow, loses requests and answers, and separates processes. Processes are killed and started, partitions split and merge,
+//! clocks differ. Time is simulated, so that hours take seconds, and everything follows from the seed: a failure can be repeated.
+//!
+//! `SIMULATION_SEEDS=FIRST..END` and `SIMULATION_HOURS=N` run other seeds, and for longer.
+
+mod check;
+mod network;
+mod observed;
+mod process;
+mod scenario;
+mod trace;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use changefeed_cosmos::seed_random;
+
+use crate::network::Network;
+use crate::scenario::Scenario;
+use crate::trace::Trace;
+
+/// Says which seed has failed.
+struct Report {
+    seed: u64,
+    network: Arc<Network>,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.network.trace(|trace| trace.kept().for_each(|line| eprintln!("{line}")));
+            eprintln!("seed {} has failed; these are the last lines of its trace", self.seed);
+        }
+    }
+}
+
+/// A run of a seed: the number of lines in its trace and their hash, and the trace itself if it is wanted.
+fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> (String, Vec<String>) {
+    process::warm_up();
+    seed_random(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    runtime.expect("runtime").block_on(async {
+        let mut scenario = Scenario::start(seed, wants_trace).await;
+        let report = Report { seed, network: Arc::clone(&scenario.network) };
+        scenario.play(duration).await;
+        scenario.end().await;
+        let kept = |trace: &Trace| trace.kept().filter(|_| wants_trace).map(str::to_owned).collect();
+        report.network.trace(|trace| (trace.fingerprint(), kept(trace)))
+    })
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_same_seed_has_the_same_trace() {
+    let [first, again, other] = [7, 7, 8].map(|seed| simulate(seed, 10 * MINUTE, true));
+    let differing = first.1.iter().zip(&again.1).position(|(line, other)| line != other);
+    if let Some(line) = differing {
+        let around = line.saturating_sub(5)..line + 5;
+        panic!("the traces differ: {:#?} {:#?}", first.1.get(around.clone()), again.1.get(around));
+    }
+    assert_eq!(first.0, again.0);
+    assert_ne!(first.0, other.0);
+}
+
+#[test]
+fn no_version_is_lost_or_doubled_and_jobs_end() {
+    let (seeds, hours) = (seeds(), hours());
+    for seed in seeds {
+        let began = std::time::Instant::now();
+        let (fingerprint, _) = simulate(seed, hours, false);
+        println!("seed {seed}: {fingerprint}, {:.1} s", began.elapsed().as_secs_f64());
+    }
+}
+
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("SIMULATION_SEEDS") else { return 0..4 };
+    let parsed = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+    parsed.expect("SIMULATION_SEEDS is FIRST..END")
+}
+
+fn hours() -> Duration {
+    let hours =
+        std::env::var("SIMULATION_HOURS").map_or(0.25, |hours| hours.parse().expect("SIMULATION_HOURS is a number"));
+    Duration::from_secs_f64(hours * 3600.0)
+}

@@ -1,0 +1,164 @@
+//! A process: it captures the changes of the documents and runs jobs, as `changefeed process` does.
+
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use azure_core::credentials::Secret;
+use azure_data_cosmos::{AccountReference, CosmosClient, CosmosRuntimeBuilder, RoutingStrategy};
+use azure_data_cosmos_driver::CosmosDriverRuntimeBuilder;
+use changefeed_backup_format::LocationAccess;
+use changefeed_cosmos::{Account, Client, Clock, Connection, ConnectionString, Error, pause_before_retry};
+use changefeed_history::{ActorFields, Batch, ContainerNames};
+use changefeed_jobs::{JobOptions, JobRunner, SliceEnd, job_to_run};
+use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
+use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, RunningProcessor, StartFrom};
+use chrono::{DateTime, TimeDelta, Utc};
+use local_cosmos::EMULATOR_KEY;
+use serde_json::value::to_raw_value;
+use tokio::sync::watch;
+
+use crate::network::Link;
+
+/// Limits that a few dozen documents exceed.
+fn job_options() -> JobOptions {
+    JobOptions {
+        max_candidates: 10,
+        max_restored: 5,
+        page_items: 5,
+        part_items: 10,
+        parallel: 3,
+        portion_items: 30,
+        slice: Duration::from_secs(20),
+        ..JobOptions::default()
+    }
+}
+
+/// A process.
+pub struct Process {
+    pub link: Link,
+    capture: RunningProcessor,
+    jobs: RunningProcessor,
+    stop: watch::Sender<bool>,
+}
+
+pub fn names() -> ContainerNames {
+    let name = str::to_owned;
+    ContainerNames {
+        database: name("dev"),
+        monitored: name("events"),
+        changes: name("changes"),
+        leases: name("leases"),
+        jobs: name("jobs"),
+        dead_letters: name("dead-letters"),
+    }
+}
+
+/// Lets the SDK ask once for the machine that it runs on, by the real network and clock: the first client of a program does so.
+pub fn warm_up() {
+    static WARM: Once = Once::new();
+    WARM.call_once(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        runtime.block_on(CosmosDriverRuntimeBuilder::new().build()).expect("the runtime of the SDK");
+    });
+}
+
+/// A client whose requests all go through a link.
+pub async fn client(link: &Link) -> Result<Client, Error> {
+    let url = link.network().endpoint.url();
+    let connection = ConnectionString::parse(&format!("AccountEndpoint={url};AccountKey={EMULATOR_KEY};"))?;
+    let driver = CosmosDriverRuntimeBuilder::new().with_mock_http_client_factory(Arc::new(link.clone()));
+    let runtime = CosmosRuntimeBuilder::from(driver).build().await.expect("a runtime without a network");
+    let account = AccountReference::with_authentication_key(url.parse().expect("url"), Secret::new(EMULATOR_KEY));
+    let routing = RoutingStrategy::PreferredRegions(Vec::new());
+    let sdk = CosmosClient::builder().with_runtime(runtime).build(account, routing).await;
+    let sdk = sdk.map_err(|error| Error::from_sdk("connecting", error))?;
+    Client::on_simulated_network(sdk, &Connection::Key(connection), Arc::new(link.clone()))
+}
+
+/// The operations of a process whose clock shows this time.
+pub fn changefeed(client: &Client, clock: Clock) -> Changefeed {
+    let options = ChangefeedOptions {
+        source: Default::default(),
+        other_histories: Vec::new(),
+        concurrency: 4,
+        batch_timeout: Duration::from_secs(30),
+        indexed_fields: Vec::new(),
+        capture_rules: Default::default(),
+        actor_fields: ActorFields::default(),
+        restored_at_field: None,
+        restore_id_field: Some("restoreId".to_owned()),
+        retention_days: None,
+        jobs: job_options(),
+        locations: LocationAccess::default(),
+        connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
+        clock,
+    };
+    Changefeed::new(&Account::connected(client.clone()), names(), options)
+}
+
+impl Process {
+    /// Starts a process whose clock is ahead of the service's by `skew`.
+    pub async fn start(link: Link, mode: ChangeFeedMode, now: DateTime<Utc>, skew: TimeDelta) -> Result<Self, Error> {
+        let clock = Clock::of_runtime(now + skew);
+        let client = client(&link).await?;
+        let changefeed = changefeed(&client, clock.clone());
+        let open = async |name: &str| Container::open(&client, "dev", name).await;
+        let (events, leases, jobs) = (open("events").await?, open("leases").await?, open("jobs").await?);
+        let name = link.process().to_owned();
+        let start = match mode {
+            ChangeFeedMode::AllVersionsAndDeletes => StartFrom::Now,
+            ChangeFeedMode::LatestVersion => StartFrom::Beginning,
+        };
+        let capturing = changefeed.clone();
+        let capture = ChangeFeedProcessor::builder("capture", events, leases.clone())
+            .instance_name(name.as_str())
+            .mode(mode)
+            .start_from(start)
+            .clock(clock.clone())
+            .build(move |context, changes| {
+                let changefeed = capturing.clone();
+                async move {
+                    let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
+                    let batch = Batch { function: "process".into(), invocation_id, rewritten_by_host: false };
+                    let documents = changes.iter().map(to_raw_value).collect::<Result<_, _>>()?;
+                    changefeed.capture.capture(&batch, documents).await.map(drop)?;
+                    Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+                }
+            });
+        let stop = watch::Sender::new(false);
+        let (runner, stopped, worker) = (changefeed.runner.clone(), stop.subscribe(), name.clone());
+        let jobs = ChangeFeedProcessor::builder("jobs", jobs, leases)
+            .instance_name(name.as_str())
+            .start_from(StartFrom::Beginning)
+            .poll_delay(Duration::from_secs(1))
+            .clock(clock)
+            .build(move |_, changes| {
+                let (runner, stopped, worker) = (runner.clone(), stopped.clone(), worker.clone());
+                async move {
+                    let jobs = changes.iter().filter_map(|change| job_to_run(change.current.as_ref()?));
+                    let slices = jobs.map(|job| run_slice(&runner, job.id, &worker, stopped.clone()));
+                    let ends = futures::future::join_all(slices).await;
+                    ends.into_iter().collect::<Result<(), Error>>()
+                }
+            });
+        let capture = capture.start().await?;
+        Ok(Self { link, capture, jobs: jobs.start().await?, stop })
+    }
+
+    /// Ends the process in an orderly way.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        futures::join!(self.capture.stop(), self.jobs.stop());
+    }
+}
+
+async fn run_slice(runner: &JobRunner, id: String, worker: &str, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
+    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
+    let slice = tokio::time::sleep(runner.slice_duration());
+    let until = async move { drop(futures::future::select(Box::pin(slice), Box::pin(stopped)).await) };
+    if let SliceEnd::Failing { failures, .. } = runner.run_slice(&id, worker, until).await? {
+        let backoff = Duration::from_secs(1) * 2_u32.saturating_pow(failures.min(5));
+        tokio::time::sleep(pause_before_retry(backoff, None)).await;
+    }
+    Ok(())
+}
