@@ -106,7 +106,7 @@ impl Documents {
             if let Some(rate) = request.rate_per_second {
                 let until_then = (start.elapsed() + TOGETHER).as_secs_f64() * rate;
                 chunk = (until_then as u64).saturating_sub(first).clamp(1, CHUNK);
-                tokio::time::sleep_until(due(first + chunk.min(request.count - first) - 1, rate).into()).await;
+                tokio::time::sleep_until(due(first + chunk.min(request.count - first) - 1, rate)).await;
             }
             next = request.count.min(first + chunk);
             for documents in rounds((first..next).map(|_| sample.next())) {

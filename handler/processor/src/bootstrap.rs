@@ -11,6 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, retry};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -22,6 +23,8 @@ use crate::lease_store::LeaseStore;
 use crate::mode::ChangeFeedMode;
 use crate::start_from::StartFrom;
 
+/// Leases that are created at once.
+const CREATED_TOGETHER: usize = 16;
 const WAIT_FOR_OTHERS: Duration = Duration::from_secs(1);
 /// How long the release of the lock is retried.
 const UNLOCK_TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -110,13 +113,25 @@ async fn create_leases(
 ) -> Result<(), Error> {
     let present = leases.all().await?;
     check_mode(&present, mode)?;
-    for range in monitored.feed_ranges().await? {
-        for part in uncovered(&range, &present) {
-            let is_partition = part == range;
-            create(leases, first_lease(monitored, leases, part, is_partition, start, mode).await?).await?;
-        }
-    }
-    Ok(())
+    let ranges = monitored.feed_ranges().await?;
+    let parts = ranges.iter().flat_map(|range| {
+        let parts = uncovered(range, &present);
+        parts.into_iter().map(|part| (part == *range, part)).collect::<Vec<_>>()
+    });
+    let created = parts.map(|(is_partition, part)| create_first(monitored, leases, part, is_partition, start, mode));
+    let created = created.collect::<Vec<_>>();
+    stream::iter(created).buffer_unordered(CREATED_TOGETHER).try_collect().await
+}
+
+async fn create_first(
+    monitored: &Container,
+    leases: &LeaseStore,
+    range: FeedRange,
+    is_partition: bool,
+    start: StartFrom,
+    mode: ChangeFeedMode,
+) -> Result<(), Error> {
+    create(leases, first_lease(monitored, leases, range, is_partition, start, mode).await?).await
 }
 
 async fn first_lease(

@@ -12,11 +12,14 @@ use crate::balance::missing_share;
 use crate::coverage::overlap;
 use crate::coverage_check::CoverageCheck;
 use crate::health::ProcessingError;
-use crate::instance::Instance;
+use crate::instance::{Instance, Settings};
 use crate::lease::Lease;
 use crate::partition::process;
 use crate::recovery::{leases_without_gap, on_recreated_containers};
 use crate::renewal::HeldLease;
+
+/// Leases that are acquired at once.
+const ACQUIRED_TOGETHER: usize = 16;
 
 /// A started processor. Dropping it also stops it, without waiting.
 #[derive(Debug)]
@@ -111,30 +114,41 @@ async fn balance_leases(instance: &Arc<Instance>, work: &mut Work, stop: &Cancel
         instance.notifications.error(None, &ProcessingError::Overlap(overlap), "");
     }
     // This instance owns leases that it does not process if it has restarted, or if a task has died.
-    for lease in &all {
-        if lease.owner.as_deref() == Some(&*settings.instance_name) && !work.held.contains_key(&lease.id) {
-            acquire(instance, work, lease).await;
-        }
-    }
-    let now = settings.clock.now();
-    let mut share = missing_share(&all, &settings.instance_name, now, settings.lease_expiration_interval);
-    for lease in &share.candidates {
-        if share.missing == 0 {
-            break;
-        }
-        if work.held.contains_key(&lease.id) || acquire(instance, work, lease).await {
-            share.missing -= 1;
-        }
-    }
+    let is_own = |lease: &&Lease| lease.owner.as_deref() == Some(&*settings.instance_name);
+    let unprocessed: Vec<&Lease> =
+        all.iter().filter(is_own).filter(|lease| !work.held.contains_key(&lease.id)).collect();
+    acquire(instance, work, unprocessed.len(), &unprocessed).await;
+    let (now, expiration) = (settings.clock.now(), settings.lease_expiration_interval);
+    let share = missing_share(&all, &settings.instance_name, now, expiration, settings.as_dotnet);
+    let (held, free): (Vec<&Lease>, Vec<&Lease>) =
+        share.candidates.iter().partition(|lease| work.held.contains_key(&lease.id));
+    acquire(instance, work, share.missing.saturating_sub(held.len()), &free).await;
     Ok(())
 }
 
-/// Acquires a lease and starts to process it. A failure is reported and does not delay the other leases.
-async fn acquire(instance: &Arc<Instance>, work: &mut Work, lease: &Lease) -> bool {
-    let settings = &instance.settings;
-    let acquired =
-        HeldLease::acquire(&instance.leases, lease, &settings.instance_name, settings.lease_expiration_interval);
-    match acquired.await {
+/// Acquires this many of the leases, a few at a time, and starts to process them. Where another instance is faster, tries the next one.
+async fn acquire(instance: &Arc<Instance>, work: &mut Work, mut count: usize, leases: &[&Lease]) {
+    let Settings { instance_name, lease_expiration_interval, .. } = &instance.settings;
+    let mut leases = leases.iter().copied();
+    loop {
+        let together: Vec<&Lease> = leases.by_ref().take(count.min(ACQUIRED_TOGETHER)).collect();
+        if together.is_empty() {
+            return;
+        }
+        let mut acquiring = Vec::with_capacity(together.len());
+        for lease in &together {
+            acquiring.push(HeldLease::acquire(&instance.leases, lease, instance_name, *lease_expiration_interval));
+        }
+        let acquired = join_all(acquiring).await;
+        for (lease, acquired) in together.into_iter().zip(acquired) {
+            count -= usize::from(begin(instance, work, lease, acquired));
+        }
+    }
+}
+
+/// Starts to process a lease, if it was acquired. A failure is reported and does not delay the other leases.
+fn begin(instance: &Arc<Instance>, work: &mut Work, lease: &Lease, acquired: Result<Option<HeldLease>, Error>) -> bool {
+    match acquired {
         Ok(Some(acquired)) => {
             instance.notifications.acquired(&lease.lease_token);
             let (instance, stop) = (Arc::clone(instance), work.stop.clone());

@@ -117,13 +117,16 @@ fn is_of(state: &State, restore: &str) -> bool {
     state.document.as_ref().is_some_and(|document| document["restoreId"] == restore)
 }
 
-/// A restore has ended, has counted each of its writes once, and has written only values that were there.
+/// A restore has ended, has counted each of its writes once, has written only values that were there, and has overwritten only what is in
+/// the history.
 pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
     let record = scenario.changefeed.restores.record(id).await.expect("record");
     // What was created after the restore began has perhaps no version yet: that is unknown, and left as it is.
     let has_ended = matches!(record.state, JobState::Done | JobState::Unknowns | JobState::Conflicts);
     assert!(has_ended, "{id}: {:?} {:?}", record.state, record.job);
     assert_eq!(record.counts.failed, 0, "{id}: {:?}", record.counts);
+    let versions = versions(scenario).await;
+    let stored: BTreeSet<String> = versions.iter().filter_map(|(_, version)| etag(version)).collect();
     let written = scenario.network.observed(|observed| {
         let mut written = 0;
         for (document, states) in &observed.0 {
@@ -131,6 +134,11 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
             assert!(positions.len() <= 1, "{id} has written {document} {} times", positions.len());
             let Some(position) = positions.first().copied() else { continue };
             written += 1;
+            let overwritten = position.checked_sub(1).and_then(|before| states[before].etag.as_ref());
+            assert!(
+                overwritten.is_none_or(|etag| stored.contains(etag)),
+                "{id} has overwritten {overwritten:?} of {document}"
+            );
             let expected = match restored {
                 Restored::AsOf(second) => states.iter().rev().find(|state| state.second <= *second),
                 Restored::Undo(undone) => {
@@ -152,7 +160,7 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
         written
     });
     let counts = &record.counts;
-    let deleted = versions(scenario).await.iter().filter(|(_, version)| id_of(version).is_removal_by(id)).count();
+    let deleted = versions.iter().filter(|(_, version)| id_of(version).is_removal_by(id)).count();
     assert_eq!(counts.delete, deleted as u64, "{id}: {counts:?}");
     assert_eq!(counts.create + counts.replace + counts.merge, written, "{id}: {counts:?}");
 }

@@ -10,6 +10,7 @@ mod observed;
 mod process;
 mod scenario;
 mod trace;
+mod wide;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,19 +37,38 @@ impl Drop for Report {
     }
 }
 
-/// A run of a seed: the number of lines in its trace and their hash, and the trace itself if it is wanted.
-fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> (String, Vec<String>) {
+/// Runs something in simulated time, on one thread, with random numbers from a seed.
+fn in_simulated_time<T>(seed: u64, run: impl Future<Output = T>) -> T {
     process::warm_up();
     seed_random(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.expect("runtime").block_on(async {
-        let mut scenario = Scenario::start(seed, wants_trace).await;
+    runtime.expect("runtime").block_on(run)
+}
+
+/// A run of a seed: the number of lines in its trace and their hash, and the trace itself if it is wanted.
+fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> (String, Vec<String>) {
+    in_simulated_time(seed, async {
+        let mut scenario = Box::pin(Scenario::start(seed, wants_trace)).await;
         let report = Report { seed, network: Arc::clone(&scenario.network) };
-        scenario.play(duration).await;
-        scenario.end().await;
+        Box::pin(scenario.play(duration)).await;
+        Box::pin(scenario.end()).await;
         let kept = |trace: &Trace| trace.kept().filter(|_| wants_trace).map(str::to_owned).collect();
         report.network.trace(|trace| (trace.fingerprint(), kept(trace)))
     })
+}
+
+#[test]
+fn eight_processes_share_the_leases_of_many_partitions_soon() {
+    let partitions = std::env::var("WIDE_PARTITIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(150);
+    let shared = in_simulated_time(1, Box::pin(wide::share(partitions, 1)));
+    println!("{partitions} partitions: {shared:?}");
+    let interval = Duration::from_secs(13);
+    assert!(shared.alone < interval, "{shared:?}");
+    assert!(shared.shared < 3 * interval, "{shared:?}");
+    assert!(shared.captured < interval, "{shared:?}");
+    // In a minute, 12 reads and 4 renewals for each lease; and each process looks at its leases, its jobs and its containers.
+    assert!(shared.idle_requests < 17 * partitions as u64 + 8 * 100, "{shared:?}");
+    assert!(shared.after_kill < Duration::from_secs(60) + 4 * interval, "a lease expires after a minute: {shared:?}");
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

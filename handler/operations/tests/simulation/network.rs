@@ -204,7 +204,7 @@ impl Link {
             let mut state = self.network.state();
             state.trace.add(elapsed, &format!("{line} {}", response.status));
             if let Some(written) = written {
-                state.observed.add(&self.process, self.network.second(), written, &response);
+                state.observed.add(self.network.second(), written, &response);
             }
         }
         if is_answer_lost || response.is_lost {

@@ -24,8 +24,6 @@ pub struct Write {
 /// A state of a document.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The process that wrote it.
-    pub by: String,
     /// The second since 1970, by the clock of the store.
     pub second: i64,
     /// The etag, without quotes; `None` after a delete.
@@ -57,14 +55,14 @@ impl Observed {
     }
 
     /// Notes a write, if it was executed.
-    pub fn add(&mut self, by: &str, second: i64, write: Write, response: &Response) {
+    pub fn add(&mut self, second: i64, write: Write, response: &Response) {
         if !(200..300).contains(&response.status) {
             return;
         }
         let etag =
             response.headers.iter().find(|(name, _)| name == "etag").map(|(_, etag)| etag.trim_matches('"').to_owned());
         let etag = etag.filter(|_| write.document.is_some());
-        let state = State { by: by.to_owned(), second, etag, document: write.document };
+        let state = State { second, etag, document: write.document };
         self.0.entry(write.id).or_default().push(state);
     }
 }

@@ -48,8 +48,20 @@ pub struct Scenario {
     verifications: Vec<String>,
 }
 
-fn start_time() -> DateTime<Utc> {
+pub fn start_time() -> DateTime<Utc> {
     DateTime::from_timestamp(1_767_225_600, 0).expect("a time")
+}
+
+/// Creates the containers. Returns the operations of the operator.
+pub async fn provision(network: &Arc<Network>) -> Changefeed {
+    let client = client(&network.link("operator", true)).await.expect("client");
+    let account = Account::connected(client.clone());
+    create_database(&account, "dev").await.expect("database");
+    for role in Role::ALL {
+        let spec = container_spec(role, &names(), &[KeyPath::property("pk")], &[]);
+        create_container(&account, "dev", &spec).await.expect("container");
+    }
+    changefeed(&client, Clock::of_runtime(network.now()))
 }
 
 impl Scenario {
@@ -64,14 +76,7 @@ impl Scenario {
         if keeps_trace {
             network.keep_trace();
         }
-        let client = client(&network.link("operator", true)).await.expect("client");
-        let account = Account::connected(client.clone());
-        create_database(&account, "dev").await.expect("database");
-        for role in Role::ALL {
-            let spec = container_spec(role, &names(), &[KeyPath::property("pk")], &[]);
-            create_container(&account, "dev", &spec).await.expect("container");
-        }
-        let changefeed = changefeed(&client, Clock::of_runtime(start_time()));
+        let changefeed = provision(&network).await;
         let events = changefeed.containers.of(Role::Monitored).open().await.expect("events");
         let mut scenario = Self {
             network,

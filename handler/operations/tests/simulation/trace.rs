@@ -28,6 +28,10 @@ impl Trace {
         self.last.push_back(line);
     }
 
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
     /// The number of lines, and a hash of all of them.
     pub fn fingerprint(&self) -> String {
         format!("{} lines, {:016x}", self.lines, self.hash.finish())
