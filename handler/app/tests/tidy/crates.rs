@@ -24,7 +24,7 @@ const CRATES: &[(&str, &str, &[&str])] = &[
 ];
 
 /// What the tests of any crate may use besides.
-const FOR_TESTS: &[&str] = &["local-cosmos"];
+const FOR_TESTS: &[&str] = &["local-cosmos", "processor"];
 
 /// Dependencies that only these crates have.
 const CONFINED: &[(&str, &[&str])] = &[

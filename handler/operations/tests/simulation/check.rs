@@ -71,7 +71,7 @@ pub async fn no_dead_letters(scenario: &Scenario) {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// No version is there twice, and none that nobody wrote.
+/// Each version is there once, and was written.
 pub async fn history(scenario: &Scenario) {
     let versions = versions(scenario).await;
     let mut stored = BTreeSet::new();

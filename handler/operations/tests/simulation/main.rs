@@ -11,12 +11,14 @@ mod process;
 mod scenario;
 mod trace;
 mod wide;
+mod workers;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use changefeed_cosmos::seed_random;
+use changefeed_jobs::JobOptions;
 
 use crate::network::Network;
 use crate::scenario::Scenario;
@@ -58,6 +60,28 @@ fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> (String, Vec<St
 }
 
 #[test]
+fn several_workers_are_faster_than_one() {
+    let documents: usize = std::env::var("WORKERS_DOCUMENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(2000);
+    // As of 20,000 documents with the defaults, in a tenth of the time.
+    let scale = |items: usize| (items * documents / 20_000).max(1);
+    let jobs = JobOptions {
+        page_items: scale(100),
+        part_items: scale(2000) as u64,
+        portion_items: scale(10_000) as u64,
+        slice: Duration::from_secs(50) * documents as u32 / 20_000,
+        ..JobOptions::default()
+    };
+    let time = |workers| in_simulated_time(1, Box::pin(workers::restore_time(documents, workers, jobs.clone())));
+    let times = [1, 2, 4].map(|workers| time(workers).as_secs_f64());
+    println!(
+        "{documents} documents: {times:?}, {:.2} and {:.2} times as fast",
+        times[0] / times[1],
+        times[0] / times[2]
+    );
+    assert!(times[0] / times[1] >= 1.9 && times[0] / times[2] >= 3.6, "{times:?}");
+}
+
+#[test]
 fn eight_processes_share_the_leases_of_many_partitions_soon() {
     let partitions = std::env::var("WIDE_PARTITIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(150);
     let shared = in_simulated_time(1, Box::pin(wide::share(partitions, 1)));
@@ -86,7 +110,7 @@ fn the_same_seed_has_the_same_trace() {
 }
 
 #[test]
-fn no_version_is_lost_or_doubled_and_jobs_end() {
+fn no_version_is_lost_or_duplicated_and_jobs_end() {
     let (seeds, hours) = (seeds(), hours());
     for seed in seeds {
         let began = std::time::Instant::now();

@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// How bad the network is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Weather {
+    /// What each request takes on its way, and each answer; random and short without it.
+    pub delay: Option<Duration>,
     /// The part of the requests that do not arrive.
     pub lost_requests: f64,
     /// The part of the answers that do not arrive.
@@ -141,6 +143,9 @@ impl Network {
     fn fate(&self, is_reliable: bool) -> Fate {
         let State { random, weather, .. } = &mut *self.state();
         let mut delay = || {
+            if let Some(delay) = weather.delay {
+                return delay;
+            }
             let most = if random.random_bool(weather.slow) { 4000.0 } else { 15.0 };
             Duration::from_secs_f64(random.random_range(0.5..most) / 1000.0)
         };

@@ -12,15 +12,30 @@ use changefeed_history::{ActorFields, Batch, ContainerNames};
 use changefeed_jobs::{JobOptions, JobRunner, SliceEnd, job_to_run};
 use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
 use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, RunningProcessor, StartFrom};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use local_cosmos::EMULATOR_KEY;
 use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 
 use crate::network::Link;
 
-/// Limits that a few dozen documents exceed.
-fn job_options() -> JobOptions {
+/// How a process works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub mode: ChangeFeedMode,
+    pub jobs: JobOptions,
+    /// The longest wait between two reads of the jobs' change feed.
+    pub jobs_poll_delay: Duration,
+}
+
+impl Settings {
+    /// With limits of jobs that a few dozen documents exceed.
+    pub fn new(mode: ChangeFeedMode) -> Self {
+        Self { mode, jobs: small_jobs(), jobs_poll_delay: Duration::from_secs(1) }
+    }
+}
+
+fn small_jobs() -> JobOptions {
     JobOptions {
         max_candidates: 10,
         max_restored: 5,
@@ -75,8 +90,8 @@ pub async fn client(link: &Link) -> Result<Client, Error> {
     Client::on_simulated_network(sdk, &Connection::Key(connection), Arc::new(link.clone()))
 }
 
-/// The operations of a process whose clock shows this time.
-pub fn changefeed(client: &Client, clock: Clock) -> Changefeed {
+/// The operations of a process with this clock.
+pub fn changefeed(client: &Client, clock: Clock, jobs: JobOptions) -> Changefeed {
     let options = ChangefeedOptions {
         source: Default::default(),
         other_histories: Vec::new(),
@@ -88,7 +103,7 @@ pub fn changefeed(client: &Client, clock: Clock) -> Changefeed {
         restored_at_field: None,
         restore_id_field: Some("restoreId".to_owned()),
         retention_days: None,
-        jobs: job_options(),
+        jobs,
         locations: LocationAccess::default(),
         connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
         clock,
@@ -98,10 +113,11 @@ pub fn changefeed(client: &Client, clock: Clock) -> Changefeed {
 
 impl Process {
     /// Starts a process whose clock is ahead of the service's by `skew`.
-    pub async fn start(link: Link, mode: ChangeFeedMode, now: DateTime<Utc>, skew: TimeDelta) -> Result<Self, Error> {
-        let clock = Clock::of_runtime(now + skew);
+    pub async fn start(link: Link, settings: Settings, skew: TimeDelta) -> Result<Self, Error> {
+        let Settings { mode, jobs: options, jobs_poll_delay } = settings;
+        let clock = Clock::of_runtime(link.network().now() + skew);
         let client = client(&link).await?;
-        let changefeed = changefeed(&client, clock.clone());
+        let changefeed = changefeed(&client, clock.clone(), options);
         let open = async |name: &str| Container::open(&client, "dev", name).await;
         let (events, leases, jobs) = (open("events").await?, open("leases").await?, open("jobs").await?);
         let name = link.process().to_owned();
@@ -130,7 +146,7 @@ impl Process {
         let jobs = ChangeFeedProcessor::builder("jobs", jobs, leases)
             .instance_name(name.as_str())
             .start_from(StartFrom::Beginning)
-            .poll_delay(Duration::from_secs(1))
+            .poll_delay(jobs_poll_delay)
             .clock(clock)
             .build(move |_, changes| {
                 let (runner, stopped, worker) = (runner.clone(), stopped.clone(), worker.clone());

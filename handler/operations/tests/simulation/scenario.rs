@@ -1,5 +1,5 @@
 //! What happens in a run, as its seed says: documents are written, processes start, stop, are killed and cut off, partitions split and
-//! merge, the network is bad for a while, and somebody restores, undoes and verifies.
+//! merge, the network is bad for a while, and an operator restores, undoes and verifies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use changefeed_cosmos::{Account, Clock, Container, Key, KeyPath, create_container, create_database};
 use changefeed_history::{Role, container_spec};
-use changefeed_jobs::JobState;
+use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Changefeed, RestoreRequest, UndoRequest, VerifyRequest};
 use changefeed_processor::ChangeFeedMode;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 use crate::check::{self, Restored};
 use crate::network::{Link, Network, Weather};
-use crate::process::{Process, changefeed, client, names};
+use crate::process::{Process, Settings, changefeed, client, names};
 
 /// Documents that are written.
 const DOCUMENTS: u32 = 60;
@@ -61,7 +61,7 @@ pub async fn provision(network: &Arc<Network>) -> Changefeed {
         let spec = container_spec(role, &names(), &[KeyPath::property("pk")], &[]);
         create_container(&account, "dev", &spec).await.expect("container");
     }
-    changefeed(&client, Clock::of_runtime(network.now()))
+    changefeed(&client, Clock::of_runtime(network.now()), JobOptions::default())
 }
 
 impl Scenario {
@@ -174,7 +174,7 @@ impl Scenario {
         self.network.note(&format!("{} starts, its clock {} ms ahead", link.process(), skew.num_milliseconds()));
         self.starting.spawn(async move {
             loop {
-                match Process::start(link.clone(), mode, network.now(), skew).await {
+                match Process::start(link.clone(), Settings::new(mode), skew).await {
                     Ok(process) => return process,
                     // A supervisor starts it again.
                     Err(error) => {
@@ -249,7 +249,7 @@ impl Scenario {
 
     fn worsen_network(&mut self) {
         let mut part = |most: f64| self.random.random_range(0.0..most);
-        let weather = Weather { lost_requests: part(0.2), lost_answers: part(0.2), slow: part(0.3) };
+        let weather = Weather { delay: None, lost_requests: part(0.2), lost_answers: part(0.2), slow: part(0.3) };
         let duration = Duration::from_secs(self.random.random_range(5..240));
         self.network.note(&format!("the network is bad for {duration:?}: {weather:?}"));
         self.network.set_weather(weather);

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::network::Network;
-use crate::process::Process;
+use crate::process::{Process, Settings};
 use crate::scenario::{provision, start_time};
 
 const PROCESSES: usize = 8;
@@ -86,8 +86,7 @@ pub async fn share(partitions: usize, seed: u64) -> Shared {
 
 async fn start(network: &Arc<Network>, number: usize) -> Process {
     let link = network.link(&format!("process-{number}"), false);
-    let process = Process::start(link, ChangeFeedMode::LatestVersion, network.now(), TimeDelta::zero()).await;
-    process.expect("started")
+    Process::start(link, Settings::new(ChangeFeedMode::LatestVersion), TimeDelta::zero()).await.expect("started")
 }
 
 async fn until(what: &str, is_true: impl AsyncFn() -> bool) {
