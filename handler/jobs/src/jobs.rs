@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::job::{Job, Read};
 use crate::options::JobOptions;
-use crate::places::{PagePlaces, Places};
+use crate::places::{JobPlaces, Places};
 
 /// The jobs of a container, and how they are run. Clones share the container.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ impl Jobs {
     }
 
     /// The places for pages of a divided job in this process.
-    pub(crate) fn places(&self, job_id: &str) -> Arc<PagePlaces> {
+    pub(crate) fn places(&self, job_id: &str) -> Arc<JobPlaces> {
         self.settings.places.of(job_id, self.options().parallel)
     }
 

@@ -44,6 +44,7 @@ pub use options::JobOptions;
 pub use paged_query::{Found, PagedQuery};
 pub use pages::{ItemsPage, PageState, Planned, StoredPage, plan_page};
 pub use parts::{Part, PartPage, Parts, PartsReader, read_parts, read_to_end};
+pub use places::ItemPlaces;
 pub use portion::{Portion, PortionState};
 pub use run::Run;
 pub use runner::JobRunner;

@@ -6,6 +6,8 @@ use changefeed_cosmos::{Container, Error, Key, KeyRange};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Map, Value};
 
+use crate::places::ItemPlaces;
+
 /// Pages of rows that are read for one page of items, where few rows become items.
 const MAX_ROW_PAGES: usize = 10;
 
@@ -23,8 +25,8 @@ pub struct PagedQuery<'a> {
     pub key: Option<Key>,
     /// The most rows on a page.
     pub page_items: usize,
-    /// Rows that are processed concurrently.
-    pub concurrency: usize,
+    /// The places for rows that are processed concurrently.
+    pub places: ItemPlaces,
 }
 
 /// A page of items.
@@ -56,8 +58,9 @@ impl PagedQuery<'_> {
         rows: Vec<T>,
         plan: impl Fn(T) -> F,
     ) -> Result<Vec<I>, Error> {
-        let planned: Vec<Option<I>> =
-            futures::stream::iter(rows).map(plan).buffered(self.concurrency).try_collect().await?;
+        let plan = |row| self.places.take(plan(row));
+        let planned = futures::stream::iter(rows).map(plan).buffered(self.places.count());
+        let planned: Vec<Option<I>> = planned.try_collect().await?;
         Ok(planned.into_iter().flatten().collect())
     }
 

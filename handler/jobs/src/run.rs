@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::job::{Claim, Job, Read};
 use crate::jobs::Jobs;
 use crate::pace::Pace;
-use crate::places::PagePlaces;
+use crate::places::{ItemPlaces, JobPlaces};
 
 /// How much the last interval counts for the rate.
 const RATE_WEIGHT: f64 = 0.3;
@@ -26,8 +26,8 @@ pub struct Run {
     by: String,
     /// The job that this one is a portion of, as it was when this one was claimed.
     of: Option<Job>,
-    /// See [`Self::place`].
-    places: Option<Arc<PagePlaces>>,
+    /// Those of the divided job, if this is a portion.
+    places: Arc<JobPlaces>,
     state: Mutex<State>,
     pace: Option<Mutex<Pace>>,
     /// Whether to stop at the next step.
@@ -57,7 +57,8 @@ struct State {
 
 impl Run {
     pub(crate) fn new(jobs: &Jobs, by: String, job: Job, etag: String, of: Option<Job>) -> Self {
-        let places = of.as_ref().map(|of| jobs.places(&of.id));
+        let own_places = || Arc::new(JobPlaces::new(jobs.options().parallel));
+        let places = of.as_ref().map_or_else(own_places, |of| jobs.places(&of.id));
         let meter = Meter::of_background(jobs.options().background);
         let jobs = jobs.metered(&meter);
         let budget = job.job.ru_per_second;
@@ -122,17 +123,18 @@ impl Run {
 
     /// Waits for a place for a page. The portions of a job that this process runs share its places; one that is not divided needs none.
     pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(&self.places.as_ref()?.free);
-        places.acquire_owned().await.ok()
+        self.of.as_ref()?;
+        Arc::clone(&self.places.pages).acquire_owned().await.ok()
+    }
+
+    /// The places for items of the job in this process: `count`.
+    pub fn items(&self, count: usize) -> ItemPlaces {
+        self.places.items(count)
     }
 
     /// The number of pages of the job that this process has under way while this run has `pages`: more, if it runs other portions too.
     pub fn pages_at_once(&self, pages: usize) -> usize {
-        let pages = match &self.places {
-            Some(places) => (pages * Arc::strong_count(places)).min(places.count),
-            None => pages,
-        };
-        pages.max(1)
+        (pages * Arc::strong_count(&self.places)).min(self.places.count.max(pages)).max(1)
     }
 
     /// Adds what the portions have done to the job, which is then at this cursor. False if it is not divided.

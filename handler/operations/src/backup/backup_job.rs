@@ -108,7 +108,7 @@ async fn work(backups: &Backups, run: &Run) -> Result<Step, Error> {
         horizon: i64::MIN,
         recorded_until: run.begun_second(),
         page_items,
-        concurrency: (backups.concurrency / parallel).max(1),
+        places: run.items(backups.concurrency),
         states: &states,
         sizer: &sizer,
     };

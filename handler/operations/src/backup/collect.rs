@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use changefeed_backup_format::{BackupDocument, BackupHeader, Content, Deletion, FeedPosition, Line};
 use changefeed_cosmos::{DocumentName, Error, Key, KeyPath, KeyRange};
 use changefeed_history::{AsOf, CheckedRules, Filter, Known, Version, matches_all};
-use changefeed_jobs::{Found, Part};
+use changefeed_jobs::{Found, ItemPlaces, Part};
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -43,7 +43,7 @@ pub(super) struct Collector<'a> {
     /// See [`DocumentScan::recorded_until`].
     pub recorded_until: Option<i64>,
     pub page_items: usize,
-    pub concurrency: usize,
+    pub places: ItemPlaces,
     pub states: &'a RecentStates,
     pub sizer: &'a PageSizer,
 }
@@ -123,7 +123,7 @@ impl Collector<'_> {
             horizon: self.horizon,
             recorded_until: self.recorded_until,
             page_items: self.sizer.page_items(self.page_items),
-            concurrency: self.concurrency,
+            places: self.places.clone(),
             states: self.states,
         }
     }

@@ -53,7 +53,7 @@ impl Collector<'_> {
             parameters,
             key: None,
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
         };
         let read = |row: Value| {
             serde_json::from_value::<Removal>(row)

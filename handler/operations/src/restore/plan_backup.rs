@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use changefeed_cosmos::{Container, DocumentName, Error, Key};
-use changefeed_jobs::Found;
+use changefeed_jobs::{Found, ItemPlaces};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub(super) struct BackupPlanner<'a> {
     /// The container that is written to.
     pub written: &'a Container,
     pub page_items: usize,
-    pub concurrency: usize,
+    pub places: ItemPlaces,
 }
 
 /// A line that the request selects.
@@ -64,9 +64,9 @@ impl BackupPlanner<'_> {
                 Ok::<_, Error>(planned.map(|item| PlannedItem { backup_line, body_digest, ..item }))
             }
         };
-        let plans: Vec<_> = selected.iter().map(plan).collect();
+        let plans: Vec<_> = selected.iter().map(|line| self.places.take(plan(line))).collect();
         let planned: Vec<Option<PlannedItem>> =
-            futures::stream::iter(plans).buffered(self.concurrency).try_collect().await?;
+            futures::stream::iter(plans).buffered(self.places.count()).try_collect().await?;
         items.extend(planned.into_iter().flatten());
         let bodies = selected.into_iter().filter_map(|line| Some((self.line(file, line.number), line.body?))).collect();
         Ok((Found { items, next: next.map(|next| next.to_string()), processed }, bodies))

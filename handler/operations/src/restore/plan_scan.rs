@@ -54,8 +54,9 @@ impl ScanPlanner<'_> {
                 };
                 page_item(name, planned)
             };
-            let names = futures::stream::iter(names.iter().cloned());
-            items.extend(names.map(plan).buffered(self.scan.concurrency).try_collect::<Vec<_>>().await?);
+            let places = &self.scan.places;
+            let planned = futures::stream::iter(names.iter().cloned()).map(|name| places.take(plan(name)));
+            items.extend(planned.buffered(places.count()).try_collect::<Vec<_>>().await?);
         }
         Ok(Found { items: items.into_iter().flatten().collect(), next, processed })
     }

@@ -2,7 +2,7 @@
 
 use changefeed_cosmos::{DocumentName, Error, KeyRange, MAX_PAGE_ITEMS, digest};
 use changefeed_history::{Version, VersionId};
-use changefeed_jobs::{Found, PagedQuery};
+use changefeed_jobs::{Found, ItemPlaces, PagedQuery};
 use futures::TryStreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) struct WindowPages<'a> {
     /// The second since 1970 up to which recorded versions represent documents.
     pub recorded_until: i64,
     pub page_items: usize,
-    pub concurrency: usize,
+    pub places: ItemPlaces,
     pub states: &'a RecentStates,
 }
 
@@ -141,7 +141,7 @@ impl WindowPages<'_> {
         let changes = self.planner.restores.history.changes().open().await?;
         let source = PagedQuery {
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
             ..self.recorded(self.planner.window.query(&changes, SELECT_ROW, None))
         };
         let row = |item: Value| {

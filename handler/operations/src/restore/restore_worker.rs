@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use changefeed_cosmos::{Container, Error, ErrorKind, KeyRange, MAX_TOGETHER, retry};
-use changefeed_jobs::{Found, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
+use changefeed_jobs::{Found, ItemPlaces, PageState, Part, PartPage, Parts, Planned, Run, StoredPage, plan_page};
 use futures::{StreamExt, TryStreamExt};
 use tokio::time::Instant;
 
@@ -312,7 +312,7 @@ impl<'a> RestoreWorker<'a> {
             files,
             written: &self.written,
             page_items: self.page_items,
-            concurrency: self.concurrency(),
+            places: self.places(),
         })
     }
 
@@ -336,7 +336,7 @@ impl<'a> RestoreWorker<'a> {
                 planner: WindowPlanner { restores: self.restores, window, fields: self.composition.fields.as_ref() },
                 recorded_until: self.run.begun_second().unwrap_or(i64::MAX),
                 page_items: self.page_items,
-                concurrency: self.concurrency(),
+                places: self.places(),
                 states: &self.states,
             };
             let found = pages.page(range, continuation).await?;
@@ -351,7 +351,7 @@ impl<'a> RestoreWorker<'a> {
             horizon: self.horizon,
             recorded_until: self.run.begun_second(),
             page_items: self.page_items,
-            concurrency: self.concurrency(),
+            places: self.places(),
             states: &self.states,
         };
         let (restores, written, horizon) = (self.restores, &self.written, self.horizon);
@@ -406,7 +406,8 @@ impl<'a> RestoreWorker<'a> {
                 };
                 page_item(name.clone(), planned.await)
             };
-            let items = futures::stream::iter(items).map(plan).buffered(self.concurrency());
+            let places = self.places();
+            let items = futures::stream::iter(items).map(|item| places.take(plan(item))).buffered(places.count());
             planned.extend(items.try_collect::<Vec<_>>().await?);
         }
         Ok(Found { items: planned.into_iter().flatten().collect(), next, processed })
@@ -424,10 +425,11 @@ impl<'a> RestoreWorker<'a> {
         let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
         let mut groups = futures::stream::iter(planned_items(&stored.page)).chunks(MAX_TOGETHER);
         while let Some(items) = groups.next().await {
-            let together = writer.prepare(&items, self.concurrency()).await;
+            let (places, requests) = (self.places(), self.requests_of_a_page());
+            let together = writer.prepare(&items, requests).await;
             let writer = DocumentWriter { together: Some(&together), ..writer };
-            let written = futures::stream::iter(items).map(|item| writer.try_write(item));
-            results.extend(written.buffered(self.concurrency()).collect::<Vec<_>>().await);
+            let written = futures::stream::iter(items).map(|item| places.take(writer.try_write(item)));
+            results.extend(written.buffered(places.count()).collect::<Vec<_>>().await);
         }
         // All writes have ended. After a transient failure, the same plan is executed again.
         let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
@@ -478,8 +480,13 @@ impl<'a> RestoreWorker<'a> {
         }
     }
 
-    /// Documents of a page that are planned or written concurrently.
-    fn concurrency(&self) -> usize {
+    /// The places for documents that are planned or written concurrently.
+    fn places(&self) -> ItemPlaces {
+        self.run.items(self.restores.options.concurrency)
+    }
+
+    /// Requests for many documents of a page that are sent concurrently.
+    fn requests_of_a_page(&self) -> usize {
         let pages = self.parallel.min(self.open_parts.load(Ordering::Relaxed));
         (self.restores.options.concurrency / self.run.pages_at_once(pages)).max(1)
     }

@@ -11,7 +11,7 @@
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, MAX_TOGETHER};
 use changefeed_history::{Filter, History, Known, Outline, VersionId, matches_all};
-use changefeed_jobs::{Found, PagedQuery};
+use changefeed_jobs::{Found, ItemPlaces, PagedQuery};
 use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -38,8 +38,8 @@ pub(crate) struct DocumentScan<'a> {
     /// observed among the live ones.
     pub recorded_until: Option<i64>,
     pub page_items: usize,
-    /// Documents that are processed concurrently.
-    pub concurrency: usize,
+    /// The places for documents that are processed concurrently.
+    pub places: ItemPlaces,
     pub states: &'a RecentStates,
 }
 
@@ -89,7 +89,7 @@ impl DocumentScan<'_> {
             parameters,
             key: self.key.cloned(),
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
         };
         let (source, each) = (&source, &each);
         let observe = |rows: Vec<LiveRow>| async move {
@@ -116,7 +116,7 @@ impl DocumentScan<'_> {
         let select = "SELECT c.id, c.sourceId, c.partitionKey, c.exact, c.lsn".to_owned();
         let mut source = PagedQuery {
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
             ..query_versions(&changes, select, self.key)
         };
         source.conditions.push("c.sourceTs <= @last AND c._ts <= @recorded".to_owned());

@@ -2,7 +2,7 @@
 
 use changefeed_cosmos::{Container, Key, KeyPath};
 use changefeed_history::pk_of;
-use changefeed_jobs::PagedQuery;
+use changefeed_jobs::{ItemPlaces, PagedQuery};
 use serde_json::{Map, json};
 
 /// A query for the versions of all documents, or of those with a partition key value. Different keys can have the same `pk`, so
@@ -21,5 +21,13 @@ pub(crate) fn query_versions<'a>(changes: &'a Container, select: String, key: Op
         (Some(_), None) => conditions.push("NOT IS_DEFINED(c.pk)".to_owned()),
         (None, _) => {}
     }
-    PagedQuery { container: changes, select, conditions, parameters, key: prefix, page_items: 1, concurrency: 1 }
+    PagedQuery {
+        container: changes,
+        select,
+        conditions,
+        parameters,
+        key: prefix,
+        page_items: 1,
+        places: ItemPlaces::new(1),
+    }
 }

@@ -4,7 +4,7 @@ use changefeed_cosmos::{DocumentName, Error, Key, KeyRange};
 use changefeed_history::{
     CheckedRules, DeadLetters, ErasedSet, History, Outline, UNKNOWN_IDENTITY, VersionId, outline_fields,
 };
-use changefeed_jobs::{Found, PagedQuery};
+use changefeed_jobs::{Found, ItemPlaces, PagedQuery};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -25,8 +25,8 @@ pub(super) struct Check<'a> {
     /// The grace time: how long capture may lag, in seconds.
     pub grace: i64,
     pub page_items: usize,
-    /// Rows that are checked concurrently.
-    pub concurrency: usize,
+    /// The places for rows that are checked concurrently.
+    pub places: ItemPlaces,
     pub states: &'a RecentStates,
     /// Limits the large versions that are read concurrently.
     pub large: &'a Semaphore,
@@ -76,7 +76,7 @@ impl Check<'_> {
             parameters: Map::from_iter([("@reason".to_owned(), json!(UNKNOWN_IDENTITY))]),
             key: None,
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
         };
         let suspicion = async |id: Value| {
             let unknown = DocumentName { id: String::new(), partition_key: Key::new(Vec::new()) };
@@ -97,7 +97,7 @@ impl Check<'_> {
             parameters: Map::new(),
             key: self.key.cloned(),
             page_items: self.page_items,
-            concurrency: self.concurrency,
+            places: self.places.clone(),
         };
         let each = &source;
         let suspect = |rows: Vec<LiveRow>| async move {
@@ -146,8 +146,8 @@ impl Check<'_> {
     /// Checks a page of the versions of a range.
     pub(super) async fn past(&self, range: &KeyRange, continuation: Option<&str>) -> Result<Found<Suspicion>, Error> {
         let changes = self.history.changes().open().await?;
-        let (page_items, concurrency) = (self.page_items, self.concurrency);
-        let mut source = PagedQuery { page_items, concurrency, ..query_versions(&changes, outline_fields(), self.key) };
+        let (page_items, places) = (self.page_items, self.places.clone());
+        let mut source = PagedQuery { page_items, places, ..query_versions(&changes, outline_fields(), self.key) };
         // Items that hold a part of a version have no time.
         source.conditions.push("IS_DEFINED(c.sourceTs)".to_owned());
         let each = &source;

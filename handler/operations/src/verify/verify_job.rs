@@ -1,12 +1,11 @@
 //! The job of a verification: a slice reads pages, phase by phase.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use changefeed_cosmos::{Error, KeyRange, retry};
 use changefeed_jobs::{
-    ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage, plan_page,
-    read_parts,
+    ItemPlaces, ItemsPage, JobKind, JobState, Kind, PageState, Part, PartPage, Parts, Planned, Run, Step, StoredPage,
+    plan_page, read_parts,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
@@ -64,7 +63,6 @@ struct Worker<'a> {
     page_items: usize,
     parallel: usize,
     /// Parts of the phase that were not read to their end when the slice came to it.
-    open_parts: AtomicUsize,
     states: RecentStates,
     large: Semaphore,
 }
@@ -111,7 +109,6 @@ async fn work(verifications: &Verifications, run: &Run) -> Result<Step, Error> {
             run.advance(&Cursor { phase, parts: parts.clone() }, &counts, processed)
         };
         let parts = cursor.parts.clone();
-        worker.open_parts.store(parts.open(), Ordering::Relaxed);
         let page = |part: Part, may_be_begun| {
             let page = worker.page(phase, &parts, part, may_be_begun);
             async {
@@ -154,7 +151,6 @@ impl<'a> Worker<'a> {
             request,
             page_items,
             parallel,
-            open_parts: AtomicUsize::new(usize::MAX),
             states: RecentStates::default(),
             large,
         })
@@ -232,7 +228,7 @@ impl<'a> Worker<'a> {
             key: self.request.partition_key.as_ref(),
             grace: self.request.grace(),
             page_items: self.page_items,
-            concurrency: self.concurrency(),
+            places: self.places(),
             states: &self.states,
             large: &self.large,
         };
@@ -348,12 +344,13 @@ impl<'a> Worker<'a> {
             grace: self.request.grace(),
             large: &self.large,
         };
+        let places = self.places();
         let results: Vec<Result<Confirmed, Error>> = futures::stream::iter(stored.page.items.clone())
             .map(|suspected| {
                 let confirm = &confirm;
-                async move { retry(deadline, || confirm.confirm(suspected.clone())).await }
+                places.take(async move { retry(deadline, || confirm.confirm(suspected.clone())).await })
             })
-            .buffered(self.concurrency())
+            .buffered(places.count())
             .collect()
             .await;
         // All writes have ended. After a transient failure, the page is confirmed again.
@@ -375,8 +372,8 @@ impl<'a> Worker<'a> {
         PAGE_PATIENCE.min(self.verifications.history.erased().options().longest_write)
     }
 
-    fn concurrency(&self) -> usize {
-        let pages = self.parallel.min(self.open_parts.load(Ordering::Relaxed));
-        (self.verifications.concurrency / self.run.pages_at_once(pages)).max(1)
+    /// The places for what is checked or confirmed concurrently.
+    fn places(&self) -> ItemPlaces {
+        self.run.items(self.verifications.concurrency)
     }
 }
