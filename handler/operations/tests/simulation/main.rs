@@ -5,6 +5,7 @@
 //! `SIMULATION_SEEDS=FIRST..END` and `SIMULATION_HOURS=N` run other seeds, and for longer.
 
 mod check;
+mod leases;
 mod network;
 mod observed;
 mod process;

@@ -1,20 +1,20 @@
 //! Several workers and one restore: how much faster they are than one, by the simulated clock. So neither the processor of the machine nor
 //! the endpoint limits them, but the latency of each request.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use changefeed_cosmos::{Container, Key};
 use changefeed_history::Role;
 use changefeed_jobs::{JobOptions, JobState};
-use changefeed_operations::{Changefeed, RestoreRequest};
+use changefeed_operations::RestoreRequest;
 use changefeed_processor::ChangeFeedMode;
 use chrono::TimeDelta;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use local_cosmos::Options;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use crate::leases::{until, until_shared, versions};
 use crate::network::{Network, Weather};
 use crate::process::{Process, Settings};
 use crate::scenario::{provision, start_time};
@@ -23,7 +23,6 @@ use crate::scenario::{provision, start_time};
 const PARTITIONS: u32 = 4;
 /// Of a request and of its answer together.
 const LATENCY: Duration = Duration::from_millis(25);
-const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 
 /// The time that so many workers need to restore so many documents.
 pub async fn restore_time(documents: usize, workers: usize, jobs: JobOptions) -> Duration {
@@ -44,8 +43,7 @@ pub async fn restore_time(documents: usize, workers: usize, jobs: JobOptions) ->
     sleep(Duration::from_secs(2)).await;
     write(&events, documents, "wrong").await;
     until("all documents are captured", async || versions(&changefeed).await == 2 * documents).await;
-    let share = PARTITIONS as usize / workers;
-    until("the leases are shared", async || owned(&changefeed).await.values().all(|leases| *leases == share)).await;
+    until_shared(&changefeed, "jobs", PARTITIONS as usize, workers).await;
 
     network.set_weather(Weather { delay: Some(LATENCY / 2), ..Weather::default() });
     let request: RestoreRequest = serde_json::from_value(json!({"all": true, "asOf": second})).expect("a request");
@@ -68,37 +66,4 @@ async fn write(events: &Container, documents: usize, state: &str) {
         async move { events.upsert(&Key::text(&id), &id, &document).await.expect("written") }
     });
     written.buffer_unordered(16).map(drop).collect::<()>().await;
-}
-
-async fn until(what: &str, is_true: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_true().await {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
-        sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// The number of versions.
-async fn versions(changefeed: &Changefeed) -> usize {
-    let changes = changefeed.containers.of(Role::Changes).open().await.expect("changes");
-    changes.count().await.expect("usage").expect("a number") as usize
-}
-
-/// The number of leases of the jobs that each worker owns.
-async fn owned(changefeed: &Changefeed) -> BTreeMap<String, usize> {
-    let leases = changefeed.containers.of(Role::Leases).open().await.expect("leases");
-    let mut owned = BTreeMap::new();
-    for lease in select(&leases, "SELECT c.id, c.Owner FROM c").await {
-        if let Some(owner) =
-            lease["Owner"].as_str().filter(|_| lease["id"].as_str().is_some_and(|id| id.starts_with("jobs")))
-        {
-            *owned.entry(owner.to_owned()).or_default() += 1;
-        }
-    }
-    owned
-}
-
-async fn select(container: &Container, query: &str) -> Vec<Value> {
-    let rows = container.select(query, &Map::new(), None).await.expect("query");
-    rows.try_collect().await.expect("rows")
 }
