@@ -15,6 +15,8 @@ const MIN_PORTIONS: usize = 4;
 const MAX_PORTIONS: usize = 32;
 /// The least budget of a portion, in request units a second. A smaller one needs no further worker.
 const MIN_BUDGET: f64 = 1000.0;
+/// Parts of a portion for each page that a worker has under way: with one, some workers would have few pages under way at the end.
+const PARTS_FOR_A_PAGE: usize = 2;
 /// Random ids that are tried for each portion, to find some in each physical partition.
 const TRIED_IDS: usize = 64;
 
@@ -34,7 +36,7 @@ pub(crate) async fn divide(jobs: &Jobs, job: &Job, parts: Parts) -> Result<(Part
     if portions < 2 {
         return Ok((parts, Vec::new()));
     }
-    let parts = parts.at_least(portions * jobs.options().parallel.max(1));
+    let parts = parts.at_least(portions * jobs.options().parallel.max(1) * PARTS_FOR_A_PAGE);
     let divided = parts.divided(portions);
     let ids = spread_ids(&container, &job.id, divided.len(), partitions).await?;
     Ok((parts, ids.into_iter().zip(divided).collect()))

@@ -119,10 +119,10 @@ impl Network {
         self.began.elapsed()
     }
 
-    /// Adds a line to the trace.
-    pub fn note(&self, text: &str) {
+    /// Adds an event to the trace.
+    pub fn note(&self, event: &'static str, of: &str) {
         let elapsed = self.elapsed();
-        self.state().trace.add(elapsed, text);
+        self.state().trace.add_event(elapsed, event, of);
     }
 
     /// Keeps all lines of the trace, and not only the last ones.

@@ -25,6 +25,8 @@ use crate::process::{Process, Settings, changefeed, client, names};
 
 /// Documents that are written.
 const DOCUMENTS: u32 = 60;
+/// From the start of the first processes until documents are written.
+const SETTLING: Duration = Duration::from_secs(120);
 /// The most processes at once.
 const MOST_PROCESSES: usize = 4;
 /// How long everything may take to settle after the last fault, by the simulated clock.
@@ -97,7 +99,7 @@ impl Scenario {
             scenario.start_process();
         }
         // In AllVersionsAndDeletes mode, a lease starts from now: it must have its first continuation token.
-        sleep(Duration::from_secs(120)).await;
+        sleep(SETTLING).await;
         scenario
     }
 
@@ -107,13 +109,13 @@ impl Scenario {
             sleep(Duration::from_secs_f64(self.random.random_range(0.1..20.0))).await;
             self.settle_due();
             match self.random.random_range(0..100) {
-                0..70 => self.write().await,
-                70..76 => self.change_processes().await,
-                76..80 => self.cut_off(),
-                80..84 => self.worsen_network(),
-                84..90 => self.change_partitions().await,
-                90..96 => self.restore().await,
-                96..98 => self.undo().await,
+                0..58 => self.write().await,
+                58..66 => self.change_processes().await,
+                66..71 => self.cut_off(),
+                71..76 => self.worsen_network(),
+                76..82 => self.change_partitions().await,
+                82..90 => self.restore().await,
+                90..97 => self.undo().await,
                 _ => self.verify().await,
             }
         }
@@ -121,7 +123,7 @@ impl Scenario {
 
     /// Ends all faults, waits until everything has settled, and checks every promise.
     pub async fn end(mut self) {
-        self.network.note("the last fault ends");
+        self.network.note("end of faults", "");
         self.bad_until = Duration::ZERO;
         self.cut.iter_mut().for_each(|(until, _)| *until = Duration::ZERO);
         self.settle_due();
@@ -171,14 +173,14 @@ impl Scenario {
         let link = self.network.link(&format!("process-{}", self.started), false);
         let (mode, network) = (self.mode, Arc::clone(&self.network));
         let skew = TimeDelta::milliseconds(self.random.random_range(-15_000..=15_000));
-        self.network.note(&format!("{} starts, its clock {} ms ahead", link.process(), skew.num_milliseconds()));
+        self.network.note("start", &format!("{}, its clock {} ms ahead", link.process(), skew.num_milliseconds()));
         self.starting.spawn(async move {
             loop {
                 match Process::start(link.clone(), Settings::new(mode), skew).await {
                     Ok(process) => return process,
                     // A supervisor starts it again.
                     Err(error) => {
-                        network.note(&format!("{} failed to start: {error}", link.process()));
+                        network.note("failed start", &format!("{}: {error}", link.process()));
                         sleep(Duration::from_secs(10)).await;
                     }
                 }
@@ -192,7 +194,7 @@ impl Scenario {
         }
         let now = self.network.elapsed();
         for (_, link) in self.cut.extract_if(.., |(until, _)| *until <= now) {
-            self.network.note(&format!("{} is connected again", link.process()));
+            self.network.note("connected again", link.process());
             link.set_cut(false);
         }
         if self.bad_until <= now {
@@ -229,10 +231,10 @@ impl Scenario {
         }
         let process = self.processes.swap_remove(self.random.random_range(0..self.processes.len()));
         if self.random.random_bool(0.6) {
-            self.network.note(&format!("{} is killed", process.link.process()));
+            self.network.note("kill", process.link.process());
             process.link.kill();
         } else {
-            self.network.note(&format!("{} stops", process.link.process()));
+            self.network.note("stop", process.link.process());
             // What cannot reach the store does not end either.
             drop(tokio::time::timeout(Duration::from_secs(120), process.stop()).await);
         }
@@ -242,7 +244,7 @@ impl Scenario {
         let Some(process) = self.processes.choose(&mut self.random) else { return };
         let link = process.link.clone();
         let duration = Duration::from_secs(self.random.random_range(1..200));
-        self.network.note(&format!("{} is cut off for {duration:?}", link.process()));
+        self.network.note("cut off", &format!("{} for {duration:?}", link.process()));
         link.set_cut(true);
         self.cut.push((self.network.elapsed() + duration, link));
     }
@@ -251,7 +253,7 @@ impl Scenario {
         let mut part = |most: f64| self.random.random_range(0.0..most);
         let weather = Weather { delay: None, lost_requests: part(0.2), lost_answers: part(0.2), slow: part(0.3) };
         let duration = Duration::from_secs(self.random.random_range(5..240));
-        self.network.note(&format!("the network is bad for {duration:?}: {weather:?}"));
+        self.network.note("bad network", &format!("for {duration:?}: {weather:?}"));
         self.network.set_weather(weather);
         self.bad_until = self.network.elapsed() + duration;
     }
@@ -265,11 +267,11 @@ impl Scenario {
         let is_merge = partitions.len() > 8 || self.random.random_bool(0.4);
         match partitions.get(first + 1) {
             Some(next) if is_merge => {
-                self.network.note(&format!("partitions of {container} merge"));
+                self.network.note("merge", container);
                 endpoint.merge("dev", container, [&partitions[first].id, &next.id], duration).await.map(drop)
             }
             _ => {
-                self.network.note(&format!("a partition of {container} splits"));
+                self.network.note("split", container);
                 endpoint.split("dev", container, Some(&partitions[first].id), duration).await.map(drop)
             }
         }
@@ -277,38 +279,40 @@ impl Scenario {
     }
 
     async fn restore(&mut self) {
-        let second = self.network.second() - self.random.random_range(60..1800);
-        // A restore to a time up to which the history is not complete yet is allowed, and warned of; its values cannot be foretold.
-        if second <= start_time().timestamp() + 120 || !check::missing(self, second).await.is_empty() {
+        let written = self.network.second() - start_time().timestamp() - SETTLING.as_secs().cast_signed();
+        if written < 60 {
             return;
         }
+        let second = self.network.second() - self.random.random_range(5..written.min(1800));
+        let is_complete = check::missing(self, second).await.is_empty();
         let mut request = json!({"asOf": second, "all": true, "job": true});
         if self.random.random_bool(0.5) {
             request["deleteCreatedAfter"] = json!(true);
         }
         let request: RestoreRequest = serde_json::from_value(request).expect("a request");
         let record = self.changefeed.restores.create_job(&request).await.expect("a job");
-        self.network.note(&format!("restore {} to {second}", record.id));
-        self.restored.insert(record.id, Restored::AsOf(second));
+        self.network.note("restore", &format!("{} to {second}", record.id));
+        self.restored.insert(record.id, Restored::AsOf { second, is_complete });
     }
 
     async fn undo(&mut self) {
         let mut ended = Vec::new();
         for (id, restored) in &self.restored {
             let record = self.changefeed.restores.record(id).await.expect("record");
-            if matches!(restored, Restored::AsOf(_)) && record.state == JobState::Done && record.undone_by.is_none() {
+            if matches!(restored, Restored::AsOf { .. }) && record.state == JobState::Done && record.undone_by.is_none()
+            {
                 ended.push(id.clone());
             }
         }
         let Some(id) = ended.choose(&mut self.random) else { return };
         let undo = self.changefeed.restores.create_undo_job(id, &UndoRequest::default()).await.expect("an undo");
-        self.network.note(&format!("undo {} of {id}", undo.id));
+        self.network.note("undo", &format!("{} of {id}", undo.id));
         self.restored.insert(undo.id, Restored::Undo(id.clone()));
     }
 
     async fn verify(&mut self) {
         let record = self.changefeed.verifications.create_job(&VerifyRequest::default()).await.expect("a job");
-        self.network.note(&format!("verification {}", record.id));
+        self.network.note("verification", &record.id);
         self.verifications.push(record.id);
     }
 }

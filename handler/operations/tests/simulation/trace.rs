@@ -1,6 +1,6 @@
 //! What happened, in its order: two runs of a seed must have the same trace.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ pub struct Trace {
     lines: u64,
     hash: DefaultHasher,
     last: VecDeque<String>,
+    /// How often each event has happened.
+    events: BTreeMap<&'static str, u32>,
     /// Whether all lines are kept.
     pub keeps_all: bool,
 }
@@ -28,13 +30,19 @@ impl Trace {
         self.last.push_back(line);
     }
 
+    pub fn add_event(&mut self, time: Duration, event: &'static str, of: &str) {
+        *self.events.entry(event).or_default() += 1;
+        self.add(time, &format!("{event}: {of}"));
+    }
+
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// The number of lines, and a hash of all of them.
+    /// The number of lines, a hash of all of them, and the number of each event.
     pub fn fingerprint(&self) -> String {
-        format!("{} lines, {:016x}", self.lines, self.hash.finish())
+        let events: Vec<String> = self.events.iter().map(|(event, count)| format!("{event} {count}")).collect();
+        format!("{} lines, {:016x}: {}", self.lines, self.hash.finish(), events.join(", "))
     }
 
     /// The lines that were kept: all, or the last ones.
