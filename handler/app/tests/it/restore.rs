@@ -188,6 +188,27 @@ async fn documents_created_after_the_time_are_deleted_only_on_request() {
 }
 
 #[tokio::test]
+async fn a_document_that_was_created_and_deleted_again_after_a_restore_deleted_it_is_not_created_by_the_undo() {
+    let world = World::new().await;
+    let handler = world.handler();
+    let first = put(&world, &handler, json!({"id": "1", "pk": "a"})).await;
+    let before = first["_ts"].as_i64().expect("_ts") - 10;
+    let created = json!({"current": first, "metadata": {"lsn": 1, "operationType": "create", "crts": first["_ts"]}});
+    handler.invoke(&batch_of(&[created]), false).await;
+    let deleted = restore(&handler, &json!({"all": true, "asOf": before, "deleteCreatedAfter": true})).await;
+    assert_eq!(deleted["counts"]["delete"], 1, "{deleted}");
+    put(&world, &handler, json!({"id": "1", "pk": "a", "again": true})).await;
+    world.container("events").await.delete_item("a", "1", None).await.expect("delete");
+    let undo = format!("/api/restores/{}/undo", deleted["id"].as_str().expect("id"));
+    let (_, refused) = handler.post(&undo, &json!({})).await;
+    assert_eq!((&refused["state"], &refused["counts"]["conflict"]), (&json!("conflicts"), &json!(1)), "{refused}");
+    assert_eq!(refused["items"][0]["message"], "it has changed since the restore");
+    assert!(world.live("a", "1").await.is_none());
+    let (_, forced) = handler.post(&undo, &json!({"force": true})).await;
+    assert_eq!(forced["counts"]["create"], 1, "{forced}");
+}
+
+#[tokio::test]
 async fn a_document_that_changes_between_plan_and_execution_is_a_conflict_unless_forced() {
     let world = World::new().await;
     let handler = world.handler();

@@ -152,7 +152,7 @@ impl Restores {
             }
             _ => None,
         };
-        let changed = match self.is_as_restored(&done, &name, live.as_ref()).await {
+        let changed = match self.is_as_restored(&done, &name, live.as_ref(), record.into.is_none()).await {
             Ok(as_restored) => !as_restored,
             Err(error) if error.kind() == ErrorKind::NotFound && !force => {
                 let message = "the restored version has expired, so whether the document has changed since is unknown";
@@ -179,6 +179,17 @@ impl Restores {
         Ok(item)
     }
 
+    /// Whether no version was written after this one, as far as was captured.
+    async fn is_last_write(&self, name: &DocumentName, version: &VersionId) -> Result<bool, Error> {
+        let mut newest = self.history.versions_until(name, i64::MAX, 2).await?;
+        while let Some(newer) = newest.next().await? {
+            if !newer.operation.is_removal() {
+                return Ok(newer.id.plain() == version.plain());
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether a restore has written the document, and no other writer since.
     ///
     /// # Errors
@@ -194,15 +205,23 @@ impl Restores {
     }
 
     /// Whether the restore was the last to change the document. The record of an interrupted restore has no etags; then the bodies
-    /// are compared.
+    /// are compared. A document that it deleted may have been created and deleted again since, as the history of the monitored container
+    /// shows.
     async fn is_as_restored(
         &self,
         done: &PlannedItem,
         name: &DocumentName,
         live: Option<&Version>,
+        is_monitored: bool,
     ) -> Result<bool, Error> {
         let (Some(live), true) = (live, done.action != Action::Delete) else {
-            return Ok(live.is_none() == (done.action == Action::Delete));
+            let was_deleted = done.action == Action::Delete;
+            return match &done.replaced_version {
+                Some(deleted) if was_deleted && live.is_none() && is_monitored => {
+                    self.is_last_write(name, &VersionId::from(deleted.as_str())).await
+                }
+                _ => Ok(live.is_none() == was_deleted),
+            };
         };
         if let Some(etag) = &done.restored_etag {
             return Ok(live.etag.as_ref() == Some(etag));

@@ -121,6 +121,20 @@ fn is_of(state: &State, restore: &str) -> bool {
     state.document.as_ref().is_some_and(|document| document["restoreId"] == restore)
 }
 
+/// The state of a document that a restore has deleted. The record of the delete has the number after that of the state.
+fn deleted_by<'s>(
+    restore: &str,
+    document: &str,
+    versions: &[(String, Value)],
+    states: &'s [State],
+) -> Option<&'s State> {
+    let mut of_document = versions.iter().filter(|(of, _)| of == document).map(|(_, version)| version);
+    let removal = of_document.clone().find(|version| id_of(version).is_removal_by(restore))?;
+    let number = removal["lsn"].as_i64()? - 1;
+    let deleted = etag(of_document.find(|version| version["lsn"] == number && etag(version).is_some())?);
+    states.iter().find(|state| state.etag == deleted)
+}
+
 /// A restore has ended, has counted each of its writes once, has written only values that were there, and has overwritten only what is in
 /// the history.
 pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
@@ -145,12 +159,10 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
             );
             let expected = match restored {
                 Restored::AsOf { second, .. } => states.iter().rev().find(|state| state.second <= *second),
-                Restored::Undo(undone) => {
-                    let overwritten = states.iter().position(|state| is_of(state, undone));
-                    // A document that the restore deleted has no write with its id.
-                    let deleted = || states[..position].iter().rposition(|state| state.document.is_none());
-                    overwritten.or_else(deleted).and_then(|overwritten| states[..overwritten].last())
-                }
+                Restored::Undo(undone) => match states.iter().position(|state| is_of(state, undone)) {
+                    Some(overwritten) => overwritten.checked_sub(1).and_then(|before| states.get(before)),
+                    None => deleted_by(undone, document, &versions, states),
+                },
             };
             let is_foretold = match restored {
                 Restored::AsOf { is_complete, .. } => *is_complete && scenario.mode == AllVersionsAndDeletes,
