@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use changefeed_cosmos::{Error, ErrorKind, retry};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -120,9 +120,12 @@ async fn create_leases(
     });
     let created = parts.map(|(is_partition, part)| create_first(monitored, leases, part, is_partition, start, mode));
     let created = created.collect::<Vec<_>>();
-    stream::iter(created).buffer_unordered(CREATED_TOGETHER).try_collect().await
+    // One that fails interrupts no other.
+    let created: Vec<Result<(), Error>> = stream::iter(created).buffer_unordered(CREATED_TOGETHER).collect().await;
+    created.into_iter().collect()
 }
 
+/// Creates the first lease of a range.
 async fn create_first(
     monitored: &Container,
     leases: &LeaseStore,
@@ -131,17 +134,6 @@ async fn create_first(
     start: StartFrom,
     mode: ChangeFeedMode,
 ) -> Result<(), Error> {
-    create(leases, first_lease(monitored, leases, range, is_partition, start, mode).await?).await
-}
-
-async fn first_lease(
-    monitored: &Container,
-    leases: &LeaseStore,
-    range: FeedRange,
-    is_partition: bool,
-    start: StartFrom,
-    mode: ChangeFeedMode,
-) -> Result<Lease, Error> {
     // The token of a first lease is the partition key range id, as in .NET. The SDK knows only the bounds; the service
     // sends the id with every page.
     let page = monitored.read_feed(&range, &Position::Now, mode, Some(NonZeroU32::MIN)).await?;
@@ -160,7 +152,7 @@ async fn first_lease(
         ChangeFeedMode::AllVersionsAndDeletes if !leases.writes_as_dotnet() => lease.continuation_token = now,
         _ => now.iter().for_each(|continuation| lease.record_start_from_now(continuation, leases.writes_as_dotnet())),
     }
-    Ok(lease)
+    create(leases, lease).await
 }
 
 /// Creates a lease unless one with its token and range exists. A lease with the same partition key range id as its
