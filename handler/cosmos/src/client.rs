@@ -3,7 +3,7 @@
 use std::fmt;
 
 use azure_data_cosmos::options::Region;
-use azure_data_cosmos::{CosmosClient, RoutingStrategy};
+use azure_data_cosmos::{CosmosClient, CosmosRuntime, RoutingStrategy};
 
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind};
@@ -17,14 +17,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the SDK, and how the account is reached. `has_preferred_regions`: whether the SDK reads from regions that are named.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when the identity is incomplete.
-    pub fn with_sdk(sdk: CosmosClient, connection: &Connection, has_preferred_regions: bool) -> Result<Self, Error> {
-        Ok(Self { sdk, gateway: connection.gateway(has_preferred_regions, None)? })
-    }
-
     /// A client of the SDK, whose own requests go to a simulated network. So do ours.
     ///
     /// # Errors
@@ -70,13 +62,19 @@ impl fmt::Debug for Client {
 pub async fn connect(connection: &Connection, preferred_regions: &[String]) -> Result<Client, Error> {
     let regions = preferred_regions.iter().map(|region| Region::new(region.clone())).collect();
     let routing = RoutingStrategy::PreferredRegions(regions);
-    let client = Box::pin(CosmosClient::builder().build(connection.to_sdk()?, routing)).await;
-    let client = client.map_err(|error| {
+    let account = connection.to_sdk()?;
+    let client = Box::pin(async {
+        // The runtime that the SDK shares keeps containers by their name and address for as long as the process runs. A client with it
+        // could not open a container that replaced one of the same name.
+        let runtime = CosmosRuntime::builder().build().await?;
+        CosmosClient::builder().with_runtime(runtime).build(account, routing).await
+    });
+    let client = client.await.map_err(|error| {
         let error = Error::from_sdk("connecting to Cosmos DB", error);
         // A 404 is the answer of a server that is not an account; the caller must not take it for a missing item.
         if error.kind() == ErrorKind::NotFound { error.with_kind(ErrorKind::Unavailable) } else { error }
     })?;
-    Client::with_sdk(client, connection, !preferred_regions.is_empty())
+    Ok(Client { sdk: client, gateway: connection.gateway(!preferred_regions.is_empty(), None)? })
 }
 
 #[cfg(test)]
@@ -131,6 +129,33 @@ mod tests {
             container.upsert(&Key::text("a"), "i", &json!({"id": "i", "pk": "a"})).await.expect("written");
             assert_eq!((items(&north).len(), items(&west).len()), (0, 1), "{preferred:?}");
         }
+    }
+
+    /// So it is with an endpoint that has the address of an earlier one, too.
+    #[tokio::test]
+    async fn a_client_opens_a_container_that_replaced_the_one_that_an_earlier_client_knows() {
+        let (earlier, connection) = region(Vec::new()).await;
+        let open = async || {
+            let account = Account::connected(connect(&connection, &[]).await.expect("client"));
+            LazyContainer::new(account, "db", "c").open().await
+        };
+        open().await.expect("the earlier container");
+        let port = earlier.url().trim_end_matches('/').rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        earlier.stop().await;
+        let later =
+            Endpoint::start(Options { port: port.expect("port"), ..Options::default() }).await.expect("endpoint");
+        let account = Account::connected(connect(&connection, &[]).await.expect("client"));
+        for database in ["another", "db"] {
+            create_database(&account, database).await.expect("database");
+            let spec = ContainerSpec {
+                name: "c".to_owned(),
+                key_paths: vec![KeyPath::property("pk")],
+                index: IndexPolicy::default(),
+            };
+            create_container(&account, database, &spec).await.expect("container");
+        }
+        open().await.expect("the later container");
+        later.stop().await;
     }
 
     #[tokio::test]
