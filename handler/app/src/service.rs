@@ -108,12 +108,8 @@ impl Service {
         }
     }
 
-    /// Brings another event for jobs of this source that waited while the settings did not name it. A failure is logged: the next call tries
-    /// again.
+    /// Brings another event for jobs of this source that no worker has continued. A failure is logged: the next call tries again.
     pub async fn wake_jobs(&self) {
-        if self.settings.sources.is_empty() {
-            return;
-        }
         match self.changefeed.jobs.wake_forgotten(chrono::Utc::now()).await {
             Ok(woken) => woken.iter().for_each(|id| log::info!("job {id} has waited, and is delivered again")),
             Err(error) => log::warn!("could not look for jobs that wait: {error}"),

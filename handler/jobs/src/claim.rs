@@ -45,19 +45,27 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
             return Box::pin(claim_portion(jobs, kinds, &job.job, worker)).await;
         }
         let of = match job.portion_of() {
-            Some(of) => jobs.read(of).await?.map(|read| read.job),
+            Some(of) => jobs.read(of).await?,
             None => None,
         };
-        let kind_name = of.as_ref().map_or(&job.kind, |of| &of.kind);
+        let kind_name = of.as_ref().map_or(&job.kind, |of| &of.job.kind);
         let Some(kind) = kinds.iter().find(|kind| kind.kind().name == kind_name) else {
             log::warn!("job {id} has kind {kind_name:?}, which this version cannot run; it is skipped");
             return Ok(Claimed::Not(SliceEnd::NoJob));
         };
-        if let Some(of) = &of {
+        if let Some(Read { job: of, etag: of_etag }) = &of {
             job.job.ru_per_second = of.job.portion_budget();
             job.job.cancel |= of.job.cancel;
             // Its worker was killed after it had recorded the end.
             if let Some(state) = of.recorded_end(id) {
+                // A replica may not have the list of portions yet. A write of what was read succeeds only if that is the newest state.
+                if !of.lists(id) {
+                    match jobs.replace(of, of_etag).await {
+                        Ok(_) => {}
+                        Err(error) if error.kind() == ErrorKind::PreconditionFailed => continue,
+                        Err(error) => return Err(error),
+                    }
+                }
                 job.end(state, jobs.now());
                 return match jobs.replace(&job, &etag).await {
                     Ok(_) => Ok(Claimed::Not(SliceEnd::Ended(state))),
@@ -66,8 +74,10 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
                 };
             }
         }
-        let run =
-            |job, etag| Claimed::Run(Arc::clone(kind), Box::new(Run::new(jobs, by.clone(), job, etag, of.clone())));
+        let run = |job, etag| {
+            let of = of.as_ref().map(|of| of.job.clone());
+            Claimed::Run(Arc::clone(kind), Box::new(Run::new(jobs, by.clone(), job, etag, of)))
+        };
         if let Some(host) = job.job.only_on.as_ref().filter(|host| Some(*host) != jobs.host()) {
             let message = format!("it needs files or settings of machine {host} and can run only there");
             return Err(Error::invalid(format!("running job {id}"), message));
@@ -102,19 +112,31 @@ pub(crate) async fn claim(jobs: &Jobs, kinds: &[Arc<dyn JobKind>], id: &str, wor
     }
 }
 
-/// Claims a portion that no worker holds.
+/// Claims a portion that no worker holds, or else one whose worker does not save it any more.
 async fn claim_portion(
     jobs: &Jobs,
     kinds: &[Arc<dyn JobKind>],
     divided: &Work,
     worker: &str,
 ) -> Result<Claimed, Error> {
+    let mut claimed = Vec::new();
     for portion in divided.unfinished_portions() {
         let Some(Read { job, .. }) = jobs.read(&portion.id).await? else { continue };
-        if job.state.is_end() || job.job.is_claimed(jobs.now()) {
+        if job.state.is_end() {
+            continue;
+        }
+        if job.job.is_claimed(jobs.now()) {
+            claimed.push(&portion.id);
             continue;
         }
         if let Claimed::Run(kind, run) = claim(jobs, kinds, &portion.id, worker).await? {
+            return Ok(Claimed::Run(kind, run));
+        }
+    }
+    // The clock of a killed worker may have been ahead of this one.
+    if !claimed.is_empty() {
+        let id = claimed[random_u32() as usize % claimed.len()];
+        if let Claimed::Run(kind, run) = claim(jobs, kinds, id, worker).await? {
             return Ok(Claimed::Run(kind, run));
         }
     }

@@ -19,6 +19,11 @@ impl Work {
         are_created && self.unfinished_portions().next().is_some()
     }
 
+    /// Whether a worker may have one of its portions.
+    pub(crate) fn has_portions_under_way(&self) -> bool {
+        self.portions.iter().any(|portion| portion.state == PortionState::Created)
+    }
+
     /// The portions that have not ended.
     pub fn unfinished_portions(&self) -> impl Iterator<Item = &Portion> {
         self.portions.iter().filter(|portion| !portion.state.is_end())
@@ -29,7 +34,7 @@ impl Work {
         Some(self.ru_per_second? / self.unfinished_portions().count().max(1) as f64)
     }
 
-    /// Lets failed portions be created again.
+    /// Lets portions that have failed, or were not created, be created again.
     pub(crate) fn renew_portions(&mut self, job_id: &str) {
         self.portions.iter_mut().for_each(|portion| portion.renew(job_id));
     }
@@ -57,10 +62,17 @@ impl Job {
         self.other.get("jobId").and_then(Value::as_str).filter(|_| self.kind == PORTION)
     }
 
+    /// Whether it lists this portion.
+    pub(crate) fn lists(&self, portion_id: &str) -> bool {
+        self.job.portions.iter().any(|portion| portion.id == portion_id)
+    }
+
     /// The end of a portion of this job, if it is recorded. One that is not listed any more was joined.
     pub(crate) fn recorded_end(&self, portion_id: &str) -> Option<JobState> {
         let listed = self.job.portions.iter().find(|portion| portion.id == portion_id);
         match listed.map(|portion| portion.state) {
+            // The reply to its creation was lost, and the job has ended since. If it resumes, the portion gets another record.
+            Some(PortionState::New) if self.state.is_end() => Some(self.state),
             Some(PortionState::New | PortionState::Created) => None,
             Some(PortionState::Failed) => Some(JobState::Failed),
             Some(PortionState::Cancelled) => Some(JobState::Cancelled),

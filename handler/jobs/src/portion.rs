@@ -89,9 +89,9 @@ impl Portion {
         Self { id, state, cursor, counts, done: 0, request_charge: 0.0, message: None }
     }
 
-    /// Lets a failed portion be created again, at the position where it stopped.
+    /// Lets a portion that has failed, or was not created, be created again: with another record, at the position where it stopped.
     pub(crate) fn renew(&mut self, job_id: &str) {
-        if self.state == PortionState::Failed {
+        if matches!(self.state, PortionState::Failed | PortionState::New) {
             (self.id, self.state, self.message) = (new_portion_id(job_id), PortionState::New, None);
         }
     }

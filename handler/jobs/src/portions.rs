@@ -28,7 +28,7 @@ impl Run {
         counts: &impl Serialize,
     ) -> Result<Option<C>, Error> {
         let mut begun = Vec::new();
-        if !self.is_portion() && !self.is_stopping() {
+        if !self.is_portion() && !self.is_cancelled() {
             let portions;
             (parts, portions) = divide(self.jobs(), &self.job(), parts).await?;
             for (id, parts) in portions {
@@ -95,13 +95,14 @@ impl Run {
         for portion in job.job.portions.iter().filter(|portion| portion.state == PortionState::New) {
             let record = job.portion_record(portion, self.jobs().now());
             retry(deadline, || self.jobs().create(&portion.id, &record)).await?;
+            let is_created = |of: &&mut Portion| of.id == portion.id && of.state == PortionState::New;
+            self.change(|job| {
+                if let Some(created) = job.job.portions.iter_mut().find(is_created) {
+                    (created.state, created.cursor, created.counts) = (PortionState::Created, Value::Null, Value::Null);
+                    (created.done, created.request_charge) = (0, 0.0);
+                }
+            });
         }
-        self.change(|job| {
-            for portion in job.job.portions.iter_mut().filter(|portion| portion.state == PortionState::New) {
-                (portion.state, portion.cursor, portion.counts) = (PortionState::Created, Value::Null, Value::Null);
-                (portion.done, portion.request_charge) = (0, 0.0);
-            }
-        });
         Ok(())
     }
 

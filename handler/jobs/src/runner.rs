@@ -104,6 +104,8 @@ async fn conclude(run: &Run, stepped: Result<Step, Error>) -> Result<SliceEnd, E
             (ended, Some(error.to_string()))
         }
     };
+    // Other workers have portions of it: it ends after them, or it would still write when it can be undone.
+    let ended = ended.filter(|_| !run.job().job.has_portions_under_way());
     if let Some(state) = ended {
         run.report_end(state, failure.as_deref()).await?;
     }

@@ -1,7 +1,7 @@
 //! Brings another event for jobs that no worker has continued.
 //!
-//! The change feed delivers a job once for each time that it was saved. An app that does not have the job's source leaves the job as it is, and
-//! no further event comes when the source is there again: so its workers look for such jobs.
+//! The change feed delivers a job once for each time that it was saved. An app that does not have the job's source, or an older version of the
+//! program that does not know what the record is, leaves the job as it is, and no further event comes. So workers look for such jobs.
 
 use changefeed_cosmos::{Error, ErrorKind, timestamp};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,7 +26,7 @@ impl Jobs {
         let mut woken = Vec::new();
         for id in found.iter().filter_map(Value::as_str) {
             let Some(Read { mut job, etag }) = self.read(id).await? else { continue };
-            if job.state.is_end() || job.job.is_claimed(now) || job.job.only_on.is_some() {
+            if job.state.is_end() || job.job.is_claimed(now) || job.job.is_waiting() || job.job.only_on.is_some() {
                 continue;
             }
             job.job.updated_at = timestamp(now);

@@ -269,3 +269,94 @@ async fn portions_that_a_killed_worker_did_not_create_are_created_by_the_next_on
     assert_eq!(bodies(&world).await, good);
     assert_eq!(changefeed.restores.record(&id).await.expect("record").counts.writes(), 40);
 }
+
+/// A replica that lags may answer with the job as it was before it was divided.
+#[tokio::test]
+async fn a_portion_does_not_end_because_a_read_of_its_job_is_old() {
+    let world = World::new().await;
+    let changefeed = divided(&world);
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    let slice = async |id: &str| changefeed.runner.run_slice(id, "test", std::future::pending()).await.expect("slice");
+    assert_eq!(slice(&id).await, SliceEnd::Waiting);
+    let jobs = world.container("jobs").await;
+    let divided = record(&world, &id).await;
+    let mut before = divided.clone();
+    before["job"].as_object_mut().expect("a job").remove("portions");
+    jobs.upsert_item(id.clone(), &id, before, None).await.expect("stored");
+    // The worker writes what it has read; by then the newest state is there.
+    let writes_late = Fault {
+        container: Some("jobs".into()),
+        kind: RequestKind::Write,
+        times: 1,
+        effect: Effect::Delay(Duration::from_millis(500)),
+    };
+    world.endpoint.inject(writes_late.on_item(&id));
+    let portion = portions(&world).await.remove(0)["id"].as_str().expect("an id").to_owned();
+    let newest = async {
+        until("a late write", DEADLINE, async || world.endpoint.pending_faults() == 0).await;
+        jobs.upsert_item(id.clone(), &id, divided, None).await.expect("stored");
+    };
+    let (end, ()) = futures::join!(slice(&portion), newest);
+    assert_eq!(end, SliceEnd::Ended(JobState::Done));
+    assert_eq!(record(&world, &portion).await["job"]["slices"], 1, "a worker has worked on it");
+    assert_eq!(finish(&changefeed, &id).await, JobState::Unknowns);
+    assert_eq!(bodies(&world).await, good);
+}
+
+#[tokio::test]
+async fn a_job_whose_portions_cannot_all_be_created_ends_after_those_that_were() {
+    let world = World::new().await;
+    let changefeed = divided(&world);
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    let slice = async || changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("slice");
+    assert_eq!(slice().await, SliceEnd::Waiting);
+    // Two of four are not there, and cannot be created.
+    let jobs = world.container("jobs").await;
+    let mut divided = record(&world, &id).await;
+    let missing: Vec<String> = {
+        let portions = divided["job"]["portions"].as_array().expect("portions");
+        portions[..2].iter().map(|portion| portion["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    for (number, portion_id) in missing.iter().enumerate() {
+        let portion = &mut divided["job"]["portions"][number];
+        (portion["state"], portion["cursor"]) =
+            (json!("new"), record(&world, portion_id).await["job"]["cursor"].take());
+        jobs.delete_item(portion_id.clone(), portion_id, None).await.expect("deleted");
+        let refused = Effect::Status { status: 403, substatus: 0 };
+        let refused = Fault { container: Some("jobs".into()), kind: RequestKind::Write, times: 1000, effect: refused };
+        world.endpoint.inject(refused.on_item(portion_id));
+    }
+    jobs.upsert_item(id.clone(), &id, divided, None).await.expect("stored");
+    assert!(matches!(slice().await, SliceEnd::Failing { .. }), "two portions are under way");
+    for portion in portions(&world).await {
+        let portion_id = portion["id"].as_str().expect("an id");
+        let end = changefeed.runner.run_slice(portion_id, "test", std::future::pending()).await.expect("slice");
+        assert_eq!(end, SliceEnd::Ended(JobState::Done));
+    }
+    assert_eq!(slice().await, SliceEnd::Ended(JobState::Failed));
+
+    world.endpoint.clear_faults();
+    changefeed.jobs.requeue(RESTORE, &id).await.expect("queued");
+    assert_eq!(finish(&changefeed, &id).await, JobState::Unknowns);
+    assert_eq!(bodies(&world).await, good);
+    assert_eq!(changefeed.restores.record(&id).await.expect("record").counts.writes(), 40);
+}
+
+#[tokio::test]
+async fn a_portion_whose_killed_worker_had_a_fast_clock_is_taken_over_by_a_command() {
+    let world = World::new().await;
+    let changefeed = divided(&world);
+    let (id, good) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    let slice = async || changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("slice");
+    assert_eq!(slice().await, SliceEnd::Waiting);
+    let jobs = world.container("jobs").await;
+    for mut portion in portions(&world).await {
+        let until = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+        portion["state"] = json!("running");
+        portion["job"]["claim"] = json!({"by": "killed", "until": until.to_rfc3339()});
+        let portion_id = portion["id"].as_str().expect("an id").to_owned();
+        jobs.upsert_item(portion_id.clone(), &portion_id, portion, None).await.expect("stored");
+    }
+    assert_eq!(finish(&changefeed, &id).await, JobState::Unknowns);
+    assert_eq!(bodies(&world).await, good);
+}

@@ -95,7 +95,8 @@ async fn a_version_that_is_captured_while_a_restore_runs_is_restored() {
     next_second().await;
     let bad = put_all(&world, "bad").await;
     let job = start_restore(&changefeed, json!({"all": true, "asOf": second})).await;
-    let slow = Effect::Delay(Duration::from_millis(300));
+    // So long that the slice is stopped before the first of them is answered, however busy the machine is.
+    let slow = Effect::Delay(Duration::from_secs(5));
     world.endpoint.inject(Fault {
         container: Some("changes".into()),
         kind: RequestKind::Query,

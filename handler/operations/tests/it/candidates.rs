@@ -1,17 +1,14 @@
 //! The documents that a restore within one request plans.
 
-use std::time::Duration;
-
-use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{
-    Account, Clock, Connection, ConnectionString, Error, KeyPath, connect, create_container, create_database,
-};
-use changefeed_history::{ActorFields, Batch, ContainerNames, IndexedField, Role, container_spec};
+use changefeed_cosmos::{Clock, Connection, ConnectionString, connect};
+use changefeed_history::Batch;
 use changefeed_jobs::JobOptions;
-use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
+use changefeed_operations::Changefeed;
 use local_cosmos::{Endpoint, Options};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
+
+use crate::support;
 
 /// An endpoint with the containers as `provision` creates them.
 async fn provisioned() -> (Endpoint, Changefeed) {
@@ -19,43 +16,9 @@ async fn provisioned() -> (Endpoint, Changefeed) {
         Endpoint::start(Options { refuse_unindexed_queries: true, ..Options::default() }).await.expect("endpoint");
     let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
     let client = connect(&Connection::Key(connection), &[]).await.expect("connected");
-    let account = Account::connected(client);
-    let name = str::to_owned;
-    let names = ContainerNames {
-        database: name("dev"),
-        monitored: name("events"),
-        changes: name("changes"),
-        leases: name("leases"),
-        jobs: name("jobs"),
-        dead_letters: name("dead-letters"),
-    };
-    create_database(&account, "dev").await.expect("database");
-    for role in Role::ALL {
-        let spec = container_spec(
-            role,
-            &names,
-            &[KeyPath::property("pk")],
-            &IndexedField::parse_list("pk,n").expect("fields"),
-        );
-        create_container(&account, "dev", &spec).await.expect("container");
-    }
-    let options = ChangefeedOptions {
-        source: Default::default(),
-        other_histories: Vec::new(),
-        concurrency: 16,
-        batch_timeout: Duration::from_secs(30),
-        indexed_fields: Vec::new(),
-        capture_rules: Default::default(),
-        actor_fields: ActorFields::default(),
-        restored_at_field: None,
-        restore_id_field: None,
-        retention_days: None,
-        jobs: JobOptions { max_candidates: 2, ..JobOptions::default() },
-        locations: LocationAccess::default(),
-        connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
-        clock: Clock::default(),
-    };
-    (endpoint, Changefeed::new(&account, names, options))
+    support::provision(&client, "pk,n").await;
+    let jobs = JobOptions { max_candidates: 2, ..JobOptions::default() };
+    (endpoint, support::changefeed(&client, Clock::default(), jobs))
 }
 
 async fn capture(changefeed: &Changefeed, documents: &[Value]) {

@@ -1,3 +1,5 @@
-//! The operations on a history over the real wire: against the embedded endpoint.
+//! The operations on a history against the embedded endpoint: over the real wire, and in simulated time.
 
 mod candidates;
+mod simulation;
+mod support;

@@ -12,11 +12,11 @@ use local_cosmos::Options;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::leases::{until, until_shared, versions};
-use crate::network::Network;
-use crate::process::{Process, Settings};
-use crate::scenario::{provision, start_time};
-use crate::trace::Trace;
+use super::leases::{until, until_shared, versions};
+use super::network::Network;
+use super::process::{Process, Settings};
+use super::scenario::{provision, start_time};
+use super::trace::Trace;
 
 const PROCESSES: usize = 8;
 /// Documents that are written to see that each process works.

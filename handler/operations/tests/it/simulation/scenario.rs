@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use changefeed_cosmos::{Account, Clock, Container, Key, KeyPath, create_container, create_database};
-use changefeed_history::{Role, container_spec};
+use changefeed_cosmos::{Clock, Container, Key};
+use changefeed_history::Role;
 use changefeed_jobs::{JobOptions, JobState};
 use changefeed_operations::{Changefeed, RestoreRequest, UndoRequest, VerifyRequest};
 use changefeed_processor::ChangeFeedMode;
@@ -19,9 +19,10 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::check::{self, Restored};
-use crate::network::{Link, Network, Weather};
-use crate::process::{Process, Settings, changefeed, client, names};
+use super::check::{self, Restored};
+use super::network::{Link, Network, NetworkFaults};
+use super::process::{Process, Settings, client};
+use crate::support;
 
 /// Documents that are written.
 const DOCUMENTS: u32 = 60;
@@ -30,7 +31,7 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// The most processes at once.
 const MOST_PROCESSES: usize = 4;
 /// How long everything may take to settle after the last fault, by the simulated clock.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const SETTLE_LIMIT: Duration = Duration::from_secs(3600);
 
 /// A run.
 pub struct Scenario {
@@ -57,21 +58,18 @@ pub fn start_time() -> DateTime<Utc> {
 /// Creates the containers. Returns the operations of the operator.
 pub async fn provision(network: &Arc<Network>) -> Changefeed {
     let client = client(&network.link("operator", true)).await.expect("client");
-    let account = Account::connected(client.clone());
-    create_database(&account, "dev").await.expect("database");
-    for role in Role::ALL {
-        let spec = container_spec(role, &names(), &[KeyPath::property("pk")], &[]);
-        create_container(&account, "dev", &spec).await.expect("container");
-    }
-    changefeed(&client, Clock::of_runtime(network.now()), JobOptions::default())
+    support::provision(&client, "").await;
+    support::changefeed(&client, Clock::of_runtime(network.now()), JobOptions::default())
 }
 
 impl Scenario {
     /// A store with its containers, and the first processes.
     pub async fn start(seed: u64, keeps_trace: bool) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mode =
-            if random.random_bool(0.5) { ChangeFeedMode::AllVersionsAndDeletes } else { ChangeFeedMode::LatestVersion };
+        let mode = match seed % 2 {
+            0 => ChangeFeedMode::AllVersionsAndDeletes,
+            _ => ChangeFeedMode::LatestVersion,
+        };
         let partitions = Some(random.random_range(1..=6));
         let options = Options { partitions, refuse_unindexed_queries: true, ..Options::default() };
         let network = Network::new(&options, start_time(), random.random());
@@ -130,14 +128,22 @@ impl Scenario {
         if self.processes.is_empty() && self.starting.is_empty() {
             self.start_process();
         }
-        let deadline = self.network.elapsed() + PATIENCE;
+        let deadline = self.network.elapsed() + SETTLE_LIMIT;
         for id in self.restored.keys().chain(&self.verifications) {
             while !self.changefeed.jobs.job(id).await.expect("the job").state.is_end() {
                 assert!(self.network.elapsed() < deadline, "job {id} does not end");
                 sleep(Duration::from_secs(5)).await;
             }
         }
-        check::no_dead_letters(&self).await;
+        for id in &self.verifications {
+            let record = self.changefeed.verifications.record(id).await.expect("record");
+            assert!(
+                matches!(record.state, JobState::Done | JobState::Findings),
+                "{id}: {:?} {:?}",
+                record.state,
+                record.job
+            );
+        }
         loop {
             let missing = check::missing(&self, i64::MAX).await;
             if missing.is_empty() {
@@ -146,6 +152,7 @@ impl Scenario {
             assert!(self.network.elapsed() < deadline, "versions are missing: {missing:#?}");
             sleep(Duration::from_secs(5)).await;
         }
+        check::no_dead_letters(&self).await;
         check::history(&self).await;
         for (id, restored) in &self.restored {
             check::restore(&self, id, restored).await;
@@ -158,6 +165,7 @@ impl Scenario {
             if record.state.is_end() {
                 break record;
             }
+            assert!(self.network.elapsed() < deadline, "verification {id} does not end");
         };
         assert_eq!(record.state, JobState::Done, "{:?}", record.counts);
         while let Some(process) = self.starting.join_next().await {
@@ -166,6 +174,8 @@ impl Scenario {
         for process in self.processes.drain(..) {
             process.stop().await;
         }
+        check::no_dead_letters(&self).await;
+        check::history(&self).await;
     }
 
     fn start_process(&mut self) {
@@ -198,7 +208,7 @@ impl Scenario {
             link.set_cut(false);
         }
         if self.bad_until <= now {
-            self.network.set_weather(Weather::default());
+            self.network.set_faults(NetworkFaults::default());
         }
     }
 
@@ -235,7 +245,7 @@ impl Scenario {
             process.link.kill();
         } else {
             self.network.note("stop", process.link.process());
-            // What cannot reach the store does not end either.
+            // A process that cannot reach the store does not stop in time; it is abandoned.
             drop(tokio::time::timeout(Duration::from_secs(120), process.stop()).await);
         }
     }
@@ -251,10 +261,10 @@ impl Scenario {
 
     fn worsen_network(&mut self) {
         let mut part = |most: f64| self.random.random_range(0.0..most);
-        let weather = Weather { delay: None, lost_requests: part(0.2), lost_answers: part(0.2), slow: part(0.3) };
+        let faults = NetworkFaults { delay: None, lost_requests: part(0.2), lost_answers: part(0.2), slow: part(0.3) };
         let duration = Duration::from_secs(self.random.random_range(5..240));
-        self.network.note("bad network", &format!("for {duration:?}: {weather:?}"));
-        self.network.set_weather(weather);
+        self.network.note("bad network", &format!("for {duration:?}: {faults:?}"));
+        self.network.set_faults(faults);
         self.bad_until = self.network.elapsed() + duration;
     }
 
@@ -286,21 +296,21 @@ impl Scenario {
         let second = self.network.second() - self.random.random_range(5..written.min(1800));
         let is_complete = check::missing(self, second).await.is_empty();
         let mut request = json!({"asOf": second, "all": true, "job": true});
-        if self.random.random_bool(0.5) {
-            request["deleteCreatedAfter"] = json!(true);
-        }
+        let deletes_created_after = self.random.random_bool(0.5);
+        request["deleteCreatedAfter"] = json!(deletes_created_after);
+        let began = self.network.second();
         let request: RestoreRequest = serde_json::from_value(request).expect("a request");
         let record = self.changefeed.restores.create_job(&request).await.expect("a job");
         self.network.note("restore", &format!("{} to {second}", record.id));
-        self.restored.insert(record.id, Restored::AsOf { second, is_complete });
+        self.restored.insert(record.id, Restored::AsOf { second, began, deletes_created_after, is_complete });
     }
 
     async fn undo(&mut self) {
         let mut ended = Vec::new();
-        for (id, restored) in &self.restored {
+        for id in self.restored.keys() {
             let record = self.changefeed.restores.record(id).await.expect("record");
-            if matches!(restored, Restored::AsOf { .. }) && record.state == JobState::Done && record.undone_by.is_none()
-            {
+            let has_ended = matches!(record.state, JobState::Done | JobState::Unknowns | JobState::Conflicts);
+            if has_ended && record.undone_by.is_none() {
                 ended.push(id.clone());
             }
         }

@@ -14,7 +14,7 @@ pub struct Trace {
     hash: DefaultHasher,
     last: VecDeque<String>,
     /// How often each event has happened.
-    events: BTreeMap<&'static str, u32>,
+    pub events: BTreeMap<&'static str, u32>,
     /// Whether all lines are kept.
     pub keeps_all: bool,
 }

@@ -9,13 +9,13 @@ use futures::TryStreamExt;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+const WAIT_LIMIT: Duration = Duration::from_secs(4 * 3600);
 
 /// Waits until something is true.
 pub async fn until(what: &str, is_true: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + WAIT_LIMIT;
     while !is_true().await {
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {WAIT_LIMIT:?}: {what}");
         sleep(Duration::from_millis(500)).await;
     }
 }

@@ -1,6 +1,6 @@
-//! The whole of it below one seed: processes that capture and run jobs, a store that is the embedded endpoint, and between them a network
+//! Simulates whole processes from one seed: they capture and run jobs, the store is the embedded endpoint, and between them is a network
 //! that is slow, loses requests and answers, and separates processes. Processes are killed and started, partitions split and merge,
-//! clocks differ. Time is simulated, so that hours take seconds, and everything follows from the seed: a failure can be repeated.
+//! clocks differ. Time is simulated, so that an hour takes a minute, and everything follows from the seed: a failure can be repeated.
 //!
 //! `SIMULATION_SEEDS=FIRST..END` and `SIMULATION_HOURS=N` run other seeds, and for longer.
 
@@ -14,16 +14,19 @@ mod trace;
 mod wide;
 mod workers;
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::str::FromStr;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use changefeed_cosmos::seed_random;
 use changefeed_jobs::JobOptions;
 
-use crate::network::Network;
-use crate::scenario::Scenario;
-use crate::trace::Trace;
+use self::network::Network;
+use self::scenario::Scenario;
+use self::trace::Trace;
 
 /// Says which seed has failed.
 struct Report {
@@ -43,27 +46,61 @@ impl Drop for Report {
 /// Runs something in simulated time, on one thread, with random numbers from a seed.
 fn in_simulated_time<T>(seed: u64, run: impl Future<Output = T>) -> T {
     process::warm_up();
+    count_panics();
     seed_random(seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-    runtime.expect("runtime").block_on(run)
+    PANICS.set(0);
+    let result = runtime.expect("runtime").block_on(run);
+    assert_eq!(PANICS.get(), 0, "tasks have panicked, which a retry may have hidden");
+    result
 }
 
-/// A run of a seed: the number of lines in its trace and their hash, and the trace itself if it is wanted.
-fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> (String, Vec<String>) {
+thread_local! {
+    /// The panics on this thread since the run began.
+    static PANICS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Counts panics. The processor continues after one in a handler.
+fn count_panics() {
+    static COUNTED: Once = Once::new();
+    COUNTED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            before(panic);
+        }));
+    });
+}
+
+/// What a run has left.
+struct Outcome {
+    fingerprint: String,
+    /// The trace, if it is wanted.
+    lines: Vec<String>,
+    /// How often each event has happened.
+    events: BTreeMap<&'static str, u32>,
+}
+
+/// A run of a seed.
+fn simulate(seed: u64, duration: Duration, wants_trace: bool) -> Outcome {
     in_simulated_time(seed, async {
         let mut scenario = Box::pin(Scenario::start(seed, wants_trace)).await;
         let report = Report { seed, network: Arc::clone(&scenario.network) };
         Box::pin(scenario.play(duration)).await;
         Box::pin(scenario.end()).await;
         let kept = |trace: &Trace| trace.kept().filter(|_| wants_trace).map(str::to_owned).collect();
-        report.network.trace(|trace| (trace.fingerprint(), kept(trace)))
+        report.network.trace(|trace| Outcome {
+            fingerprint: trace.fingerprint(),
+            lines: kept(trace),
+            events: trace.events.clone(),
+        })
     })
 }
 
 #[test]
 fn several_workers_are_faster_than_one() {
-    let documents: usize = std::env::var("WORKERS_DOCUMENTS").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
-    // As of 20,000 documents with the defaults, in a tenth of the time.
+    let documents: usize = number("WORKERS_DOCUMENTS", 1000);
+    // The limits of a restore of 20,000 documents with the defaults, scaled to this number of documents.
     let scale = |items: usize| (items * documents / 20_000).max(1);
     let jobs = JobOptions {
         page_items: scale(100),
@@ -86,7 +123,7 @@ fn several_workers_are_faster_than_one() {
 
 #[test]
 fn eight_processes_share_the_leases_of_many_partitions_soon() {
-    let partitions = std::env::var("WIDE_PARTITIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(150);
+    let partitions = number("WIDE_PARTITIONS", 150);
     let shared = in_simulated_time(1, Box::pin(wide::share(partitions, 1)));
     println!("{partitions} partitions: {shared:?}");
     let interval = Duration::from_secs(13);
@@ -103,22 +140,27 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[test]
 fn the_same_seed_has_the_same_trace() {
     let [first, again, other] = [7, 7, 8].map(|seed| simulate(seed, 10 * MINUTE, true));
-    let differing = first.1.iter().zip(&again.1).position(|(line, other)| line != other);
+    let differing = first.lines.iter().zip(&again.lines).position(|(line, other)| line != other);
     if let Some(line) = differing {
-        let around = line.saturating_sub(5)..line + 5;
-        panic!("the traces differ: {:#?} {:#?}", first.1.get(around.clone()), again.1.get(around));
+        let around = |lines: &[String]| lines.iter().skip(line.saturating_sub(5)).take(10).cloned().collect::<Vec<_>>();
+        panic!("the traces differ: {:#?} {:#?}", around(&first.lines), around(&again.lines));
     }
-    assert_eq!(first.0, again.0);
-    assert_ne!(first.0, other.0);
+    assert_eq!(first.fingerprint, again.fingerprint);
+    assert_ne!(first.fingerprint, other.fingerprint);
 }
 
 #[test]
 fn no_version_is_lost_or_duplicated_and_jobs_end() {
     let (seeds, hours) = (seeds(), hours());
+    let mut events: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in seeds {
         let began = std::time::Instant::now();
-        let (fingerprint, _) = simulate(seed, hours, false);
-        println!("seed {seed}: {fingerprint}, {:.1} s", began.elapsed().as_secs_f64());
+        let outcome = simulate(seed, hours, false);
+        println!("seed {seed}: {}, {:.1} s", outcome.fingerprint, began.elapsed().as_secs_f64());
+        outcome.events.into_iter().for_each(|(event, count)| *events.entry(event).or_default() += count);
+    }
+    for event in ["kill", "stop", "cut off", "bad network", "split", "merge", "restore", "undo", "verification"] {
+        assert!(events.contains_key(event), "no {event}: {events:?}");
     }
 }
 
@@ -129,7 +171,11 @@ fn seeds() -> Range<u64> {
 }
 
 fn hours() -> Duration {
-    let hours =
-        std::env::var("SIMULATION_HOURS").map_or(0.25, |hours| hours.parse().expect("SIMULATION_HOURS is a number"));
-    Duration::from_secs_f64(hours * 3600.0)
+    Duration::from_secs_f64(number("SIMULATION_HOURS", 0.25) * 3600.0)
+}
+
+/// The number in a variable of the environment.
+fn number<N: FromStr>(variable: &str, default: N) -> N {
+    std::env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }

@@ -24,16 +24,16 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tokio::time::{Instant, sleep};
 
-use crate::observed::Observed;
-use crate::trace::Trace;
+use super::observed::Observed;
+use super::trace::Trace;
 
 /// How long a process waits for an answer that does not arrive.
-const PATIENCE: Duration = Duration::from_secs(6);
+const LOST_ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// How bad the network is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
-    /// What each request takes on its way, and each answer; random and short without it.
+pub struct NetworkFaults {
+    /// The delay of each request and of each answer. `None`: a random, short delay.
     pub delay: Option<Duration>,
     /// The part of the requests that do not arrive.
     pub lost_requests: f64,
@@ -53,7 +53,7 @@ pub struct Network {
 
 struct State {
     random: ChaCha8Rng,
-    weather: Weather,
+    faults: NetworkFaults,
     trace: Trace,
     observed: Observed,
 }
@@ -72,7 +72,7 @@ pub struct Link {
 }
 
 /// What happens to a request.
-struct Fate {
+struct Delivery {
     there: Duration,
     back: Duration,
     is_request_lost: bool,
@@ -90,8 +90,8 @@ impl Network {
     pub fn new(options: &Options, start: DateTime<Utc>, seed: u64) -> Arc<Self> {
         let endpoint = Endpoint::without_port(options, start).expect("an endpoint in memory");
         let random = ChaCha8Rng::seed_from_u64(seed);
-        let (weather, trace, observed) = (Weather::default(), Trace::default(), Observed::default());
-        let state = Mutex::new(State { random, weather, trace, observed });
+        let (faults, trace, observed) = (NetworkFaults::default(), Trace::default(), Observed::default());
+        let state = Mutex::new(State { random, faults, trace, observed });
         Arc::new(Self { endpoint, start, began: Instant::now(), state })
     }
 
@@ -100,8 +100,8 @@ impl Network {
         Link { network, process: process.into(), is_dead: Arc::default(), is_cut: Arc::default(), is_reliable }
     }
 
-    pub fn set_weather(&self, weather: Weather) {
-        self.state().weather = weather;
+    pub fn set_faults(&self, faults: NetworkFaults) {
+        self.state().faults = faults;
     }
 
     /// The time by the clock of the store.
@@ -140,23 +140,23 @@ impl Network {
         look(&self.state().observed)
     }
 
-    fn fate(&self, is_reliable: bool) -> Fate {
-        let State { random, weather, .. } = &mut *self.state();
+    fn delivery(&self, is_reliable: bool) -> Delivery {
+        let State { random, faults, .. } = &mut *self.state();
         let mut delay = || {
-            if let Some(delay) = weather.delay {
+            if let Some(delay) = faults.delay {
                 return delay;
             }
-            let most = if random.random_bool(weather.slow) { 4000.0 } else { 15.0 };
+            let most = if random.random_bool(faults.slow) { 4000.0 } else { 15.0 };
             Duration::from_secs_f64(random.random_range(0.5..most) / 1000.0)
         };
         let (there, back) = (delay(), delay());
         let (is_request_lost, is_answer_lost) =
-            (random.random_bool(weather.lost_requests), random.random_bool(weather.lost_answers));
+            (random.random_bool(faults.lost_requests), random.random_bool(faults.lost_answers));
         if is_reliable {
             let millisecond = Duration::from_millis(1);
-            return Fate { there: millisecond, back: millisecond, is_request_lost: false, is_answer_lost: false };
+            return Delivery { there: millisecond, back: millisecond, is_request_lost: false, is_answer_lost: false };
         }
-        Fate { there, back, is_request_lost, is_answer_lost }
+        Delivery { there, back, is_request_lost, is_answer_lost }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,10 +195,10 @@ impl Link {
     }
 
     async fn send(&self, request: local_cosmos::Request) -> Result<Response, Lost> {
-        let Fate { there, back, is_request_lost, is_answer_lost } = self.network.fate(self.is_reliable);
+        let Delivery { there, back, is_request_lost, is_answer_lost } = self.network.delivery(self.is_reliable);
         self.pass(there).await;
         if is_request_lost || self.is_cut.load(Ordering::SeqCst) {
-            self.pass(PATIENCE).await;
+            self.pass(LOST_ANSWER_TIMEOUT).await;
             return Err(Lost::Request);
         }
         let line = format!("{} {} {}", self.process, request.method, request.url.path());
@@ -213,12 +213,12 @@ impl Link {
             }
         }
         if is_answer_lost || response.is_lost {
-            self.pass(PATIENCE).await;
+            self.pass(LOST_ANSWER_TIMEOUT).await;
             return Err(Lost::Answer);
         }
         self.pass(back).await;
         if self.is_cut.load(Ordering::SeqCst) {
-            self.pass(PATIENCE).await;
+            self.pass(LOST_ANSWER_TIMEOUT).await;
             return Err(Lost::Answer);
         }
         Ok(response)

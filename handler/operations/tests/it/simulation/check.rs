@@ -8,8 +8,8 @@ use changefeed_processor::ChangeFeedMode::AllVersionsAndDeletes;
 use futures::TryStreamExt;
 use serde_json::{Map, Value};
 
-use crate::observed::State;
-use crate::scenario::Scenario;
+use super::observed::State;
+use super::scenario::Scenario;
 
 /// What a job has restored.
 #[derive(Clone, Debug)]
@@ -17,7 +17,11 @@ pub enum Restored {
     /// The documents as they were at the end of this second.
     AsOf {
         second: i64,
-        /// Whether everything up to then was captured before the restore began. Otherwise a restore warns, and its values cannot be foretold.
+        /// The second in which it was requested.
+        began: i64,
+        /// Whether documents that did not exist then are deleted.
+        deletes_created_after: bool,
+        /// Whether everything up to then was captured before the restore began. Otherwise a restore warns, and its values cannot be predicted.
         is_complete: bool,
     },
     /// What this restore has overwritten.
@@ -121,6 +125,14 @@ fn is_of(state: &State, restore: &str) -> bool {
     state.document.as_ref().is_some_and(|document| document["restoreId"] == restore)
 }
 
+/// Whether a document that a restore has not written was as the restore had to make it, at some time since the restore began.
+fn is_as_restored(restored: &Restored, states: &[State]) -> bool {
+    let Restored::AsOf { second, began, deletes_created_after, is_complete: true } = restored else { return true };
+    let Some(at) = states.iter().rposition(|state| state.second < *began) else { return true };
+    let expected = content(states.iter().rev().find(|state| state.second <= *second));
+    expected.is_none() && !deletes_created_after || states[at..].iter().any(|state| content(Some(state)) == expected)
+}
+
 /// The state of a document that a restore has deleted. The record of the delete has the number after that of the state.
 fn deleted_by<'s>(
     restore: &str,
@@ -150,7 +162,11 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
         for (document, states) in &observed.0 {
             let positions: Vec<usize> = (0..states.len()).filter(|index| is_of(&states[*index], id)).collect();
             assert!(positions.len() <= 1, "{id} has written {document} {} times", positions.len());
-            let Some(position) = positions.first().copied() else { continue };
+            let Some(position) = positions.first().copied() else {
+                let is_done = record.state == JobState::Done && scenario.mode == AllVersionsAndDeletes;
+                assert!(!is_done || is_as_restored(restored, states), "{id} has not written {document}: {states:#?}");
+                continue;
+            };
             written += 1;
             let overwritten = position.checked_sub(1).and_then(|before| states[before].etag.as_ref());
             assert!(
@@ -164,11 +180,11 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
                     None => deleted_by(undone, document, &versions, states),
                 },
             };
-            let is_foretold = match restored {
+            let is_predictable = match restored {
                 Restored::AsOf { is_complete, .. } => *is_complete && scenario.mode == AllVersionsAndDeletes,
                 Restored::Undo(_) => true,
             };
-            if is_foretold {
+            if is_predictable {
                 assert_eq!(content(Some(&states[position])), content(expected), "{id} of {document}: {states:#?}");
             } else {
                 let was_there =

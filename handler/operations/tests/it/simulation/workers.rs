@@ -14,10 +14,10 @@ use local_cosmos::Options;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::leases::{until, until_shared, versions};
-use crate::network::{Network, Weather};
-use crate::process::{Process, Settings};
-use crate::scenario::{provision, start_time};
+use super::leases::{until, until_shared, versions};
+use super::network::{Network, NetworkFaults};
+use super::process::{Process, Settings};
+use super::scenario::{provision, start_time};
 
 /// The physical partitions of each container.
 const PARTITIONS: u32 = 4;
@@ -45,7 +45,7 @@ pub async fn restore_time(documents: usize, workers: usize, jobs: JobOptions) ->
     until("all documents are captured", async || versions(&changefeed).await == 2 * documents).await;
     until_shared(&changefeed, "jobs", PARTITIONS as usize, workers).await;
 
-    network.set_weather(Weather { delay: Some(LATENCY / 2), ..Weather::default() });
+    network.set_faults(NetworkFaults { delay: Some(LATENCY / 2), ..NetworkFaults::default() });
     let request: RestoreRequest = serde_json::from_value(json!({"all": true, "asOf": second})).expect("a request");
     let begun = Instant::now();
     let id = changefeed.restores.create_job(&request).await.expect("a job").id;

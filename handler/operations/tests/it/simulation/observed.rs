@@ -45,11 +45,12 @@ impl Observed {
         match request.method.as_str() {
             "POST" if !has("x-ms-documentdb-isquery") && !has("x-ms-documentdb-query") => {
                 assert!(!has("x-ms-cosmos-is-batch-request"), "the observer does not read batches of documents");
-                let document: Value = json(&request.body)?;
+                let document = json(&request.body).expect("a document");
                 document["id"].as_str().map(|id| Write { id: id.to_owned(), document: Some(document.clone()) })
             }
-            "PUT" => Some(Write { id: id.to_owned(), document: json(&request.body) }),
+            "PUT" => Some(Write { id: id.to_owned(), document: Some(json(&request.body).expect("a document")) }),
             "DELETE" => Some(Write { id: id.to_owned(), document: None }),
+            "PATCH" => panic!("the observer does not read patches"),
             _ => None,
         }
     }

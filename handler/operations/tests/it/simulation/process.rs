@@ -6,18 +6,17 @@ use std::time::Duration;
 use azure_core::credentials::Secret;
 use azure_data_cosmos::{AccountReference, CosmosClient, CosmosRuntimeBuilder, RoutingStrategy};
 use azure_data_cosmos_driver::CosmosDriverRuntimeBuilder;
-use changefeed_backup_format::LocationAccess;
-use changefeed_cosmos::{Account, Client, Clock, Connection, ConnectionString, Error, pause_before_retry};
-use changefeed_history::{ActorFields, Batch, ContainerNames};
+use changefeed_cosmos::{Client, Clock, Connection, ConnectionString, Error, pause_before_retry};
+use changefeed_history::Batch;
 use changefeed_jobs::{JobOptions, JobRunner, SliceEnd, job_to_run};
-use changefeed_operations::{Changefeed, ChangefeedOptions, Connections};
 use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, RunningProcessor, StartFrom};
 use chrono::TimeDelta;
 use local_cosmos::EMULATOR_KEY;
 use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 
-use crate::network::Link;
+use super::network::Link;
+use crate::support::changefeed;
 
 /// How a process works.
 #[derive(Clone, Debug)]
@@ -56,18 +55,6 @@ pub struct Process {
     stop: watch::Sender<bool>,
 }
 
-pub fn names() -> ContainerNames {
-    let name = str::to_owned;
-    ContainerNames {
-        database: name("dev"),
-        monitored: name("events"),
-        changes: name("changes"),
-        leases: name("leases"),
-        jobs: name("jobs"),
-        dead_letters: name("dead-letters"),
-    }
-}
-
 /// Lets the SDK ask once for the machine that it runs on, by the real network and clock: the first client of a program does so.
 pub fn warm_up() {
     static WARM: Once = Once::new();
@@ -88,27 +75,6 @@ pub async fn client(link: &Link) -> Result<Client, Error> {
     let sdk = CosmosClient::builder().with_runtime(runtime).build(account, routing).await;
     let sdk = sdk.map_err(|error| Error::from_sdk("connecting", error))?;
     Client::on_simulated_network(sdk, &Connection::Key(connection), Arc::new(link.clone()))
-}
-
-/// The operations of a process with this clock.
-pub fn changefeed(client: &Client, clock: Clock, jobs: JobOptions) -> Changefeed {
-    let options = ChangefeedOptions {
-        source: Default::default(),
-        other_histories: Vec::new(),
-        concurrency: 4,
-        batch_timeout: Duration::from_secs(30),
-        indexed_fields: Vec::new(),
-        capture_rules: Default::default(),
-        actor_fields: ActorFields::default(),
-        restored_at_field: None,
-        restore_id_field: Some("restoreId".to_owned()),
-        retention_days: None,
-        jobs,
-        locations: LocationAccess::default(),
-        connections: Connections::new(|name| Err(Error::invalid("connecting", format!("no connection {name}")))),
-        clock,
-    };
-    Changefeed::new(&Account::connected(client.clone()), names(), options)
 }
 
 impl Process {
