@@ -13,7 +13,6 @@ mod jobs;
 mod memory;
 mod metrics;
 mod panics;
-mod payload;
 mod process;
 mod routes;
 mod server;

@@ -1,8 +1,12 @@
 //! A change, as the change feed delivers it.
 
+use changefeed_cosmos::FEED_LSN;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::ChangeFeedMode;
 
 /// One entry of the change feed, in the service's own envelope.
 ///
@@ -60,10 +64,27 @@ pub enum OperationType {
 }
 
 impl Change {
+    /// The change as the Functions host delivers it: the document, or in AllVersionsAndDeletes mode the envelope. Where the document has
+    /// another `_lsn` than the metadata, the envelope distinguishes them.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn payload(&self, mode: ChangeFeedMode) -> Result<Box<RawValue>, serde_json::Error> {
+        match (mode, &self.current) {
+            (ChangeFeedMode::LatestVersion, Some(document)) if !self.has_own_lsn(document) => to_raw_value(document),
+            _ => to_raw_value(self),
+        }
+    }
+
+    fn has_own_lsn(&self, document: &Value) -> bool {
+        let in_metadata = self.metadata.as_ref().and_then(|metadata| metadata.lsn);
+        in_metadata.is_some() && document.get(FEED_LSN).is_some_and(|own| own.as_i64() != in_metadata)
+    }
+
     /// The logical sequence number, from the metadata or else from the document's `_lsn`.
     pub fn lsn(&self) -> Option<i64> {
         let from_metadata = self.metadata.as_ref().and_then(|metadata| metadata.lsn);
-        from_metadata.or_else(|| self.current.as_ref()?.get("_lsn")?.as_i64())
+        from_metadata.or_else(|| self.current.as_ref()?.get(FEED_LSN)?.as_i64())
     }
 
     /// The time of the change in whole seconds, from the metadata or else from the document's `_ts`.

@@ -10,7 +10,6 @@ use super::health::Health;
 use super::options::ProcessOptions;
 use crate::feed::Feed;
 use crate::memory;
-use crate::payload::payload;
 use crate::service::Service;
 use crate::telemetry;
 
@@ -58,7 +57,7 @@ struct Capturing {
 
 impl Capturing {
     async fn capture(&self, invocation_id: String, changes: Vec<Change>) -> Result<(), CaptureError> {
-        let documents: Vec<_> = changes.iter().map(|change| payload(self.mode, change)).collect::<Result<_, _>>()?;
+        let documents: Vec<_> = changes.iter().map(|change| change.payload(self.mode)).collect::<Result<_, _>>()?;
         let bytes: usize = documents.iter().map(|document| document.get().len()).sum();
         let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
         telemetry::note("faas.invocation_id", &batch.invocation_id);

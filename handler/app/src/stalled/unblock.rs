@@ -19,7 +19,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::feed::Feed;
-use crate::payload::payload;
 use crate::service::Service;
 use crate::sources::Sources;
 use crate::telemetry;
@@ -135,7 +134,7 @@ pub async fn unblock(
 async fn process(sources: &Sources, service: &Service, feed: Feed, lease: &Lease, changes: &[Change]) -> Result<()> {
     match feed {
         Feed::Capture | Feed::CaptureAllVersions => {
-            let documents = changes.iter().map(|change| payload(lease.mode(), change)).collect::<Result<_, _>>()?;
+            let documents = changes.iter().map(|change| change.payload(lease.mode())).collect::<Result<_, _>>()?;
             let invocation_id = format!("{FUNCTION}:{}", lease.lease_token);
             let batch = Batch { function: FUNCTION.to_owned(), invocation_id, rewritten_by_host: false };
             let capturing = async {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use changefeed_cosmos::{Key, PageRequest};
+use changefeed_cosmos::{Key, PageRequest, timestamp};
 use changefeed_jobs::{JobOptions, JobState, SliceEnd};
 use changefeed_operations::{Changefeed, RESTORE, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, RequestKind};
@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::restore_jobs::{bodies, change_documents, start_restore_of_sixty, write_and_capture};
+use crate::stalled_leases;
 use crate::support::jobs::{finish, restore_view, run_slice_until, small_limits, start_restore};
 use crate::support::verify::{start_verification, verification_result};
 use crate::support::{DEADLINE, World, until};
@@ -359,4 +360,23 @@ async fn a_portion_whose_killed_worker_had_a_fast_clock_is_taken_over_by_a_comma
     }
     assert_eq!(finish(&changefeed, &id).await, JobState::Unknowns);
     assert_eq!(bodies(&world).await, good);
+}
+
+/// An older version of the program, which shares the leases during an upgrade, skips the records of portions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portion_that_no_worker_continued_is_delivered_again() {
+    let world = stalled_leases::world().await;
+    let changefeed = divided(&world);
+    let (id, _) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    let divided = changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("divided");
+    assert_eq!(divided, SliceEnd::Waiting);
+    let mut portion = portions(&world).await.remove(0);
+    let portion_id = portion["id"].as_str().expect("an id").to_owned();
+    let saved_at = timestamp(chrono::Utc::now() - chrono::TimeDelta::minutes(10));
+    portion["job"]["updatedAt"] = json!(saved_at);
+    world.container("jobs").await.upsert_item(portion_id.clone(), &portion_id, portion, None).await.expect("stored");
+    let before = record(&world, &id).await;
+    stalled_leases::watch(&stalled_leases::handler(&world, &[])).await;
+    assert_ne!(record(&world, &portion_id).await["job"]["updatedAt"], saved_at);
+    assert_eq!(record(&world, &id).await, before, "the divided job waits");
 }

@@ -1,4 +1,5 @@
-//! A process: it captures the changes of the documents and runs jobs, as `changefeed process` does.
+//! A process: it captures the changes of the documents and runs jobs, with the processor, the capture and the job runner of `changefeed process`.
+//! Only what `app` adds around them is not simulated: the limit of jobs that a process runs at once, and its health.
 
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -12,7 +13,6 @@ use changefeed_jobs::{JobOptions, JobRunner, SliceEnd, job_to_run};
 use changefeed_processor::{ChangeFeedMode, ChangeFeedProcessor, Container, RunningProcessor, StartFrom};
 use chrono::TimeDelta;
 use local_cosmos::EMULATOR_KEY;
-use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 
 use super::network::Link;
@@ -102,7 +102,7 @@ impl Process {
                 async move {
                     let invocation_id = format!("{}:{}", context.instance_name(), context.lease_token());
                     let batch = Batch { function: "process".into(), invocation_id, rewritten_by_host: false };
-                    let documents = changes.iter().map(to_raw_value).collect::<Result<_, _>>()?;
+                    let documents = changes.iter().map(|change| change.payload(mode)).collect::<Result<_, _>>()?;
                     changefeed.capture.capture(&batch, documents).await.map(drop)?;
                     Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
                 }
