@@ -95,13 +95,18 @@ mod tests {
         let connection = ConnectionString::parse(&endpoint.connection_string()).expect("connection string");
         let connection = Connection::Key(connection);
         let account = Account::connected(connect(&connection, &[]).await.expect("client"));
-        create_database(&account, "db").await.expect("database");
-        let (name, key_paths, index) = ("c".to_owned(), vec![KeyPath::property("pk")], IndexPolicy::default());
-        create_container(&account, "db", &ContainerSpec { name, key_paths, index }).await.expect("container");
+        create(&account, "db").await;
         let container = LazyContainer::new(account, "db", "c").open().await.expect("container");
         container.create(&Key::text("a"), "i", &json!({"id": "i", "pk": "a"})).await.expect("created");
         endpoint.take_requests();
         (endpoint, connection)
+    }
+
+    /// Creates a database with a container.
+    async fn create(account: &Account, database: &str) {
+        create_database(account, database).await.expect("database");
+        let (name, key_paths, index) = ("c".to_owned(), vec![KeyPath::property("pk")], IndexPolicy::default());
+        create_container(account, database, &ContainerSpec { name, key_paths, index }).await.expect("container");
     }
 
     fn items(endpoint: &Endpoint) -> Vec<LoggedKind> {
@@ -131,7 +136,7 @@ mod tests {
         }
     }
 
-    /// So it is with an endpoint that has the address of an earlier one, too.
+    /// The container is in another endpoint at the same address, where it has another resource id.
     #[tokio::test]
     async fn a_client_opens_a_container_that_replaced_the_one_that_an_earlier_client_knows() {
         let (earlier, connection) = region(Vec::new()).await;
@@ -146,13 +151,7 @@ mod tests {
             Endpoint::start(Options { port: port.expect("port"), ..Options::default() }).await.expect("endpoint");
         let account = Account::connected(connect(&connection, &[]).await.expect("client"));
         for database in ["another", "db"] {
-            create_database(&account, database).await.expect("database");
-            let spec = ContainerSpec {
-                name: "c".to_owned(),
-                key_paths: vec![KeyPath::property("pk")],
-                index: IndexPolicy::default(),
-            };
-            create_container(&account, database, &spec).await.expect("container");
+            create(&account, database).await;
         }
         open().await.expect("the later container");
         later.stop().await;

@@ -113,6 +113,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_end_of_a_portion_follows_from_the_list_and_from_the_state_of_its_job() {
+        let portion = |id: &str, state| Portion { state, ..Portion::new(id.into(), Value::Null) };
+        let work = Work {
+            portions: [portion("new", PortionState::New), portion("created", PortionState::Created)].into(),
+            ..Work::default()
+        };
+        let record = json!({"id": "job", "kind": "k", "state": "running", "startedAt": "", "job": work});
+        let mut job: Job = serde_json::from_value(record).expect("a job");
+        let ends = |job: &Job| ["new", "created", "joined"].map(|id| job.recorded_end(id));
+        assert_eq!(ends(&job), [None, None, Some(JobState::Done)]);
+        job.state = JobState::Failed;
+        assert_eq!(ends(&job), [Some(JobState::Failed), None, Some(JobState::Done)]);
+        assert!(job.lists("new") && !job.lists("joined"));
+    }
+
+    #[test]
     fn counts_are_added_name_by_name() {
         let mut counts = Value::Null;
         add_counts(&mut counts, &json!({"replace": 3, "failed": 0}));

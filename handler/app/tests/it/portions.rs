@@ -35,6 +35,25 @@ async fn record(world: &World, id: &str) -> Value {
     world.query("jobs", &format!("SELECT * FROM c WHERE c.id = '{id}'")).await.remove(0)
 }
 
+/// Deletes the records of the first two portions of a divided job, which lists as many portions as new. Returns the ids of those two.
+async fn forget_two_portions(world: &World, id: &str, new: usize) -> Vec<String> {
+    let jobs = world.container("jobs").await;
+    let mut divided = record(world, id).await;
+    let mut forgotten = Vec::new();
+    for portion in divided["job"]["portions"].as_array_mut().expect("portions").iter_mut().take(new) {
+        let portion_id = portion["id"].as_str().expect("an id").to_owned();
+        (portion["state"], portion["cursor"]) =
+            (json!("new"), record(world, &portion_id).await["job"]["cursor"].take());
+        forgotten.push(portion_id);
+    }
+    forgotten.truncate(2);
+    for portion_id in &forgotten {
+        jobs.delete_item(portion_id.clone(), portion_id, None).await.expect("deleted");
+    }
+    jobs.upsert_item(id.to_owned(), id, divided, None).await.expect("stored");
+    forgotten
+}
+
 /// Several workers run slices of a job until it ends. Each is killed after a random time, and another one takes its place.
 async fn finish_with_killed_workers(changefeed: &Changefeed, id: &str, seed: u64) -> JobState {
     let workers = (0..PARTITIONS as u64).map(|number| async move {
@@ -253,17 +272,7 @@ async fn portions_that_a_killed_worker_did_not_create_are_created_by_the_next_on
     let slice = || changefeed.runner.run_slice(&id, "test", std::future::pending());
     assert_eq!(slice().await.expect("divided"), SliceEnd::Waiting);
     // The worker was killed when it had created two of four.
-    let jobs = world.container("jobs").await;
-    let mut divided = record(&world, &id).await;
-    for (number, portion) in divided["job"]["portions"].as_array_mut().expect("portions").iter_mut().enumerate() {
-        let portion_id = portion["id"].as_str().expect("an id").to_owned();
-        (portion["state"], portion["cursor"]) =
-            (json!("new"), record(&world, &portion_id).await["job"]["cursor"].take());
-        if number < 2 {
-            jobs.delete_item(portion_id.clone(), &portion_id, None).await.expect("deleted");
-        }
-    }
-    jobs.upsert_item(id.clone(), &id, divided, None).await.expect("stored");
+    forget_two_portions(&world, &id, PARTITIONS).await;
     assert_eq!(slice().await.expect("created"), SliceEnd::Waiting);
     assert_eq!(portions(&world).await.len(), PARTITIONS);
     assert_eq!(finish(&changefeed, &id).await, JobState::Unknowns);
@@ -312,22 +321,11 @@ async fn a_job_whose_portions_cannot_all_be_created_ends_after_those_that_were()
     let slice = async || changefeed.runner.run_slice(&id, "test", std::future::pending()).await.expect("slice");
     assert_eq!(slice().await, SliceEnd::Waiting);
     // Two of four are not there, and cannot be created.
-    let jobs = world.container("jobs").await;
-    let mut divided = record(&world, &id).await;
-    let missing: Vec<String> = {
-        let portions = divided["job"]["portions"].as_array().expect("portions");
-        portions[..2].iter().map(|portion| portion["id"].as_str().expect("an id").to_owned()).collect()
-    };
-    for (number, portion_id) in missing.iter().enumerate() {
-        let portion = &mut divided["job"]["portions"][number];
-        (portion["state"], portion["cursor"]) =
-            (json!("new"), record(&world, portion_id).await["job"]["cursor"].take());
-        jobs.delete_item(portion_id.clone(), portion_id, None).await.expect("deleted");
+    for portion_id in forget_two_portions(&world, &id, 2).await {
         let refused = Effect::Status { status: 403, substatus: 0 };
         let refused = Fault { container: Some("jobs".into()), kind: RequestKind::Write, times: 1000, effect: refused };
         world.endpoint.inject(refused.on_item(portion_id));
     }
-    jobs.upsert_item(id.clone(), &id, divided, None).await.expect("stored");
     assert!(matches!(slice().await, SliceEnd::Failing { .. }), "two portions are under way");
     for portion in portions(&world).await {
         let portion_id = portion["id"].as_str().expect("an id");
@@ -379,4 +377,15 @@ async fn a_portion_that_no_worker_continued_is_delivered_again() {
     stalled_leases::watch(&stalled_leases::handler(&world, &[])).await;
     assert_ne!(record(&world, &portion_id).await["job"]["updatedAt"], saved_at);
     assert_eq!(record(&world, &id).await, before, "the divided job waits");
+}
+
+#[tokio::test]
+async fn a_phase_that_begins_when_the_slice_is_over_is_divided() {
+    let world = World::new().await;
+    let changefeed = divided(&world);
+    let (id, _) = start_restore_of_sixty(&world, &changefeed, json!({})).await;
+    // It waits for a second before it begins.
+    let end = run_slice_until(&changefeed, &id, async || record(&world, &id).await["state"] == "running").await;
+    assert_eq!(end, SliceEnd::Waiting);
+    assert_eq!(portions(&world).await.len(), PARTITIONS);
 }
