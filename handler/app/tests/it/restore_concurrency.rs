@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use changefeed_jobs::JobState;
+use changefeed_jobs::{JobOptions, JobState, SliceEnd};
 use changefeed_operations::{Changefeed, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::support::jobs::{capture, capture_as_one_state, finish, restore_view, small_limits, start_restore};
+use crate::support::jobs::{
+    capture, capture_as_one_state, finish, restore_view, run_slice_until, small_limits, start_restore,
+};
 use crate::support::{CommandLine, DEADLINE, Handler, World, batch_of, until, version_id};
 
 const COUNT: usize = 40;
@@ -38,11 +40,16 @@ async fn write_and_change(world: &World, changefeed: &Changefeed) -> i64 {
         }
     }
     for n in COUNT..COUNT + 10 {
-        let stored = put(world, n, 2).await;
-        let metadata = json!({"lsn": n, "operationType": "create", "crts": stored["_ts"]});
-        capture(changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+        create(world, changefeed, n).await;
     }
     second
+}
+
+/// Creates a document, which capture knows to be new.
+async fn create(world: &World, changefeed: &Changefeed, n: usize) {
+    let stored = put(world, n, 2).await;
+    let metadata = json!({"lsn": n, "operationType": "create", "crts": stored["_ts"]});
+    capture(changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
 }
 
 /// The restores that list each document as written.
@@ -80,6 +87,45 @@ async fn each_of_six_concurrent_jobs_lists_only_its_own_writes() {
     for n in COUNT..COUNT + 10 {
         assert!(world.live("a", &id(n)).await.is_none());
         assert_eq!(writers[&id(n)].len(), 1, "{n}: {writers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_is_created_again_after_a_job_deleted_it_stays() {
+    for changes_key in [&["/pk", "/sourceId"][..], &["/id"]] {
+        let world = World::with_keys(&["/pk"], changes_key).await;
+        let changefeed = world.changefeed(|options| options.jobs = JobOptions { parallel: 1, ..small_limits() });
+        let before = capture_as_one_state(&changefeed, &[put(&world, COUNT, 1).await]).await;
+        for n in 0..COUNT {
+            create(&world, &changefeed, n).await;
+        }
+        let job = start_restore(&changefeed, json!({"all": true, "asOf": before, "deleteCreatedAfter": true})).await;
+        // The slice is stopped before the last of eight pages, each of which waits for a query.
+        let slow = Effect::Delay(Duration::from_millis(500));
+        let container = Some("events".into());
+        world.endpoint.inject(Fault { container, kind: RequestKind::Query, times: 10_000, effect: slow });
+        let is_deleted = async || world.live("a", &id(0)).await.is_none();
+        let end = run_slice_until(&changefeed, &job, is_deleted).await;
+        assert!(end != SliceEnd::Ended(JobState::Done) && is_deleted().await, "{end:?}");
+        world.endpoint.clear_faults();
+        let again = put(&world, 0, 3).await;
+        // An application changes one that the job has not come to: the job sees it once, too.
+        put(&world, COUNT - 1, 3).await;
+        assert_eq!(finish(&changefeed, &job).await, JobState::Done);
+        assert_eq!(world.live("a", &id(0)).await, Some(again.clone()));
+        let left = world.query("events", "SELECT VALUE c.id FROM c ORDER BY c.id").await;
+        assert_eq!(left, [id(0), id(COUNT)]);
+        let done = restore_view(&changefeed, &job).await.record;
+        assert_eq!((done.counts.delete, done.counts.total()), (COUNT as u64, COUNT as u64 + 1));
+        assert_eq!(done.items.len(), COUNT + 1, "each document once");
+
+        let Restored::Job(undo) = changefeed.restores.undo(&job, &UndoRequest::default()).await.expect("undo") else {
+            panic!("the undo of a job is a job");
+        };
+        assert_eq!(finish(&changefeed, &undo.id).await, JobState::Conflicts);
+        let undone = restore_view(&changefeed, &undo.id).await.record;
+        assert_eq!((undone.counts.create, undone.counts.conflict), (COUNT as u64 - 1, 1));
+        assert_eq!(world.live("a", &id(0)).await, Some(again));
     }
 }
 

@@ -291,6 +291,43 @@ impl History {
         Ok(documents.iter().zip(&keys).map(is_settled).collect())
     }
 
+    /// For each document: whether this restore has deleted it, as the restore has recorded.
+    ///
+    /// # Errors
+    /// When the changes container cannot be read.
+    pub async fn are_removed_by(&self, restore_id: &str, documents: &[DocumentName]) -> Result<Vec<bool>, Error> {
+        let changes = self.changes.open().await?;
+        let keys: Vec<Option<Key>> = documents.iter().map(|document| scope(&changes, document)).collect();
+        let parameters = Map::from_iter([("@delete".to_owned(), json!(Operation::Delete))]);
+        let known: Vec<Key> = keys.iter().flatten().cloned().collect();
+        let row = "[c.sourceId, c.partitionKey, c.id]";
+        let rows = changes.select_of_keys(row, &known, "c.operation = @delete", &parameters).await?;
+        let removed: HashSet<String> = rows
+            .into_iter()
+            .filter_map(|row| serde_json::from_value::<(String, Key, VersionId)>(row).ok())
+            .filter(|(_, _, removal)| removal.is_removal_by(restore_id))
+            .map(|(id, partition_key, _)| DocumentName { id, partition_key }.to_index_key())
+            .collect();
+        let mut are_removed = Vec::with_capacity(documents.len());
+        for (document, key) in documents.iter().zip(keys) {
+            are_removed.push(match key {
+                Some(_) => removed.contains(&document.to_index_key()),
+                None => self.is_removed_by(restore_id, document).await?,
+            });
+        }
+        Ok(are_removed)
+    }
+
+    async fn is_removed_by(&self, restore_id: &str, document: &DocumentName) -> Result<bool, Error> {
+        let mut rows = self.outlines(document, &TimeRange::BoundariesUntil(i64::MAX)).await?;
+        loop {
+            let same_second = rows.next().await?;
+            if same_second.is_empty() || same_second.iter().any(|version| version.id.is_removal_by(restore_id)) {
+                return Ok(!same_second.is_empty());
+            }
+        }
+    }
+
     async fn outlines<'a>(&self, document: &'a DocumentName, range: &TimeRange) -> Result<Outlines<'a>, Error> {
         self.filtered_outlines(document, range, &[]).await
     }

@@ -122,6 +122,7 @@ impl Collector<'_> {
             last_change: self.last_change(),
             horizon: self.horizon,
             recorded_until: self.recorded_until,
+            restore_id: None,
             page_items: self.sizer.page_items(self.page_items),
             places: self.places.clone(),
             states: self.states,

@@ -350,6 +350,7 @@ impl<'a> RestoreWorker<'a> {
             last_change,
             horizon: self.horizon,
             recorded_until: self.run.begun_second(),
+            restore_id: (!self.dry_run).then_some(self.job_id.as_str()),
             page_items: self.page_items,
             places: self.places(),
             states: &self.states,

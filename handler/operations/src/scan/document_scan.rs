@@ -1,13 +1,14 @@
 //! Scans the documents that a restore or a backup may select, page by page: first the live documents, then the versions.
 //!
-//! Every document is observed exactly once, in bounded memory, while other processes write, delete and capture. What decides
+//! Every document is observed once, in bounded memory, while other processes write, delete and capture. What decides
 //! where a document is observed must therefore not change while the job runs. It is the history as it was recorded when the
 //! job began: a document that then had a version not after the target is represented by the newest of these versions, and is
-//! observed there, live or not. Every other document is observed among the live ones. Its state is then read again, from both
-//! containers.
+//! observed there, live or not. Every other document is observed among the live ones, which a query lists in the order of their
+//! creation. Its state is then read again, from both containers.
 //!
 //! A document that had no such version, and is deleted before the scan reaches it, is not observed: the history of that time
-//! does not contain it.
+//! does not contain it. One that is deleted after its page and created again is listed again. If the restore deleted it, it is left
+//! as it is now: a restore deletes a document once. If others deleted it, it is observed again in its new state.
 
 use changefeed_cosmos::{DocumentName, Error, Key, KeyRange, MAX_TOGETHER};
 use changefeed_history::{Filter, History, Known, Outline, VersionId, matches_all};
@@ -37,6 +38,8 @@ pub(crate) struct DocumentScan<'a> {
     /// The second since 1970 up to which recorded versions represent documents; `None` if none does, so that all documents are
     /// observed among the live ones.
     pub recorded_until: Option<i64>,
+    /// The restore that the scan is for. A document that it has deleted, and that was created again since, is not observed a second time.
+    pub restore_id: Option<&'a str>,
     pub page_items: usize,
     /// The places for documents that are processed concurrently.
     pub places: ItemPlaces,
@@ -93,6 +96,7 @@ impl DocumentScan<'_> {
         };
         let (source, each) = (&source, &each);
         let observe = |rows: Vec<LiveRow>| async move {
+            let rows = self.not_deleted_by_restore(rows).await?;
             let rows = self.not_observed_past(rows).await;
             let observed = |row: LiveRow| async move {
                 match self.observe_live(row.name).await {
@@ -156,6 +160,20 @@ impl DocumentScan<'_> {
             Ok(items)
         };
         source.page_together(range, continuation, row, observe).await
+    }
+
+    /// Without the rows whose documents the restore has deleted: they were created again since the job began, and a page before this one
+    /// had them.
+    async fn not_deleted_by_restore(&self, rows: Vec<LiveRow>) -> Result<Vec<LiveRow>, Error> {
+        let (Some(restore_id), Some(begun)) = (self.restore_id, self.recorded_until) else { return Ok(rows) };
+        let (new, mut rest): (Vec<LiveRow>, Vec<LiveRow>) = rows.into_iter().partition(|row| row.ts >= begun);
+        if new.is_empty() {
+            return Ok(rest);
+        }
+        let names: Vec<DocumentName> = new.iter().map(|row| row.name.clone()).collect();
+        let are_removed = self.history.are_removed_by(restore_id, &names).await?;
+        rest.extend(new.into_iter().zip(are_removed).filter(|(_, is_removed)| !is_removed).map(|(row, _)| row));
+        Ok(rest)
     }
 
     /// Without the rows whose documents [`Self::past`] certainly observes: their live versions were recorded when the job began, and are
