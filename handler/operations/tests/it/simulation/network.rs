@@ -3,6 +3,7 @@
 //! It stands below the SDK, where its HTTP client is otherwise. So the retries, paging and caches of the SDK and of our client layer are
 //! part of what is simulated, and so is the store: the embedded endpoint without its port.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +23,7 @@ use chrono::{DateTime, Utc};
 use local_cosmos::{Endpoint, Options, Response};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::observed::Observed;
 use super::trace::Trace;
@@ -56,6 +57,8 @@ struct State {
     faults: NetworkFaults,
     trace: Trace,
     observed: Observed,
+    /// The milliseconds since the start at which something is due.
+    taken: BTreeSet<u64>,
 }
 
 /// The connection of a process to the network.
@@ -91,7 +94,7 @@ impl Network {
         let endpoint = Endpoint::without_port(options, start).expect("an endpoint in memory");
         let random = ChaCha8Rng::seed_from_u64(seed);
         let (faults, trace, observed) = (NetworkFaults::default(), Trace::default(), Observed::default());
-        let state = Mutex::new(State { random, faults, trace, observed });
+        let state = Mutex::new(State { random, faults, trace, observed, taken: BTreeSet::new() });
         Arc::new(Self { endpoint, start, began: Instant::now(), state })
     }
 
@@ -159,6 +162,22 @@ impl Network {
         Delivery { there, back, is_request_lost, is_answer_lost }
     }
 
+    /// When something is due that takes this time. It is a millisecond of its own: the order of timers that end in one millisecond depends on
+    /// when tokio has looked at them, and so on the speed of the machine.
+    fn due(&self, time: Duration) -> Instant {
+        let (elapsed, mut state) = (self.elapsed(), self.state());
+        if state.faults.delay.is_some() {
+            return Instant::now() + time;
+        }
+        let milliseconds = |time: Duration| u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        state.taken = state.taken.split_off(&milliseconds(elapsed));
+        let mut due = milliseconds(elapsed + time);
+        while !state.taken.insert(due) {
+            due += 1;
+        }
+        self.began + Duration::from_millis(due)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,7 +207,7 @@ impl Link {
     }
 
     async fn pass(&self, time: Duration) {
-        sleep(time).await;
+        sleep_until(self.network.due(time)).await;
         if self.is_dead() {
             std::future::pending::<()>().await;
         }
