@@ -5,18 +5,20 @@
 //! its own through the SDK, which knows more about retries, and whose errors name the item.
 //!
 //! The session tokens of these answers are not known to the SDK: with session consistency, a later read by it may not see the
-//! items yet. So this is for items that the caller does not read back.
+//! items yet. [`Container::write_many`] makes them known to it; the other functions are for items that the caller does not read back.
 
 use std::time::Duration;
 
+use azure_data_cosmos::options::ItemReadOptions;
 use futures::StreamExt;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::container::{Container, Written};
 use crate::error::{Error, ErrorKind, NAME_CACHE_STALE};
 use crate::gateway::{Answer, Feed};
+use crate::item_address::{ItemAddress, PathId};
 use crate::key::Key;
 use crate::large_values::Item;
 use crate::retry::{pause_before_retry, retry};
@@ -27,6 +29,8 @@ const MAX_OPERATIONS: usize = 100;
 const MAX_BYTES: usize = 1_900_000;
 /// Of the text of an operation without its item and its key.
 const OPERATION_BYTES: usize = 100;
+/// Fewer items of a partition are not written in bulk if the SDK has to know the session token: that needs a request, too.
+const MIN_WITH_TOKEN: usize = 3;
 /// Requests in flight of one call.
 const CONCURRENT_REQUESTS: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -35,11 +39,35 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// The result of an item that was to be created: its charge, or `None` if an item of this id exists.
 type Created = Result<Option<f64>, Error>;
 
-/// What is done with items.
+/// What is done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
+enum Operation<'e> {
     Create,
     Upsert,
+    /// The item with this etag is replaced.
+    Replace(&'e str),
+}
+
+/// What is done with the items of a call.
+#[derive(Clone, Copy)]
+enum Operations<'e> {
+    CreateAll,
+    UpsertAll,
+    /// An item with an etag is replaced if it still has it, one without is created.
+    Conditional(&'e [Option<String>]),
+}
+
+/// What became of an item that was to be written in bulk.
+#[derive(Debug)]
+pub enum WriteInBulk {
+    /// It was written.
+    Written(Written),
+    /// It was not written, for this reason.
+    Refused(Error),
+    /// It was refused for a reason that is not known, or perhaps written.
+    Unsettled,
+    /// It was not sent.
+    NotSent,
 }
 
 /// What a bulk request says about one of its items.
@@ -61,6 +89,8 @@ struct OperationResult {
     status_code: u16,
     #[serde(default)]
     request_charge: f64,
+    #[serde(rename = "eTag")]
+    etag: Option<String>,
     retry_after_milliseconds: Option<u64>,
 }
 
@@ -70,7 +100,7 @@ impl Container {
     ///
     /// A result is an error when the item could not be created before the deadline.
     pub async fn create_many(&self, items: &[Item], concurrency: usize, deadline: Instant) -> Vec<Created> {
-        let written = self.write_many(Operation::Create, items, concurrency, deadline).await;
+        let written = self.write_all(Operations::CreateAll, items, concurrency, deadline).await;
         written.into_iter().map(none_if_exists).collect()
     }
 
@@ -82,28 +112,42 @@ impl Container {
         concurrency: usize,
         deadline: Instant,
     ) -> Vec<Result<Written, Error>> {
-        self.write_many(Operation::Upsert, items, concurrency, deadline).await
+        self.write_all(Operations::UpsertAll, items, concurrency, deadline).await
     }
 
-    async fn write_many(
+    /// Replaces the items that have these etags, and creates those without one, each for itself and in no order: every id must be there
+    /// once. What is not written has to be written by a request of its own: an item with few others in its partition, too. Later reads of
+    /// this program see what was written. At most `concurrency` requests are in flight.
+    pub async fn write_many(
         &self,
-        operation: Operation,
+        items: &[Item],
+        etags: &[Option<String>],
+        concurrency: usize,
+        deadline: Instant,
+    ) -> Vec<WriteInBulk> {
+        let (operations, concurrency) = (Operations::Conditional(etags), concurrency.clamp(1, CONCURRENT_REQUESTS));
+        self.write_in_bulk(operations, items, &self.keys_of(items), concurrency, deadline).await
+    }
+
+    async fn write_all(
+        &self,
+        operations: Operations<'_>,
         items: &[Item],
         concurrency: usize,
         deadline: Instant,
     ) -> Vec<Result<Written, Error>> {
-        let keys: Vec<Result<Key, Error>> = items.iter().map(|item| item.key(self)).collect();
-        let mut results: Vec<Option<Result<Written, Error>>> = items.iter().map(|_| None).collect();
-        let sendable = (0..items.len()).filter(|index| keys[*index].is_ok()).collect();
-        // A request in bulk sends the items as they are.
-        if items.len() > 1 && self.scope.source().is_none() {
-            let bulk = Bulk { container: self, operation, items, keys: &keys };
-            Box::pin(bulk.run(sendable, deadline, &mut results)).await;
-        }
+        let keys = self.keys_of(items);
+        let in_bulk = self.write_in_bulk(operations, items, &keys, CONCURRENT_REQUESTS, deadline).await;
+        let mut results: Vec<Option<Result<Written, Error>>> = Vec::with_capacity(items.len());
+        results.extend(in_bulk.into_iter().map(|written| match written {
+            WriteInBulk::Written(written) => Some(Ok(written)),
+            WriteInBulk::Refused(error) => Some(Err(error)),
+            WriteInBulk::Unsettled | WriteInBulk::NotSent => None,
+        }));
         let left = results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(index, _)| index);
         let single = futures::stream::iter(left.collect::<Vec<_>>()).map(async |index| {
             let written = match &keys[index] {
-                Ok(key) => self.write_one(operation, key, &items[index], deadline).await,
+                Ok(key) => self.write_one(operations.of(index), key, &items[index], deadline).await,
                 Err(error) => Err(Error::new(error.kind(), "reading the key of an item", error.to_string())),
             };
             (index, written)
@@ -113,6 +157,29 @@ impl Container {
             results[index] = Some(written);
         }
         results.into_iter().flatten().collect()
+    }
+
+    fn keys_of(&self, items: &[Item]) -> Vec<Result<Key, Error>> {
+        items.iter().map(|item| item.key(self)).collect()
+    }
+
+    async fn write_in_bulk(
+        &self,
+        operations: Operations<'_>,
+        items: &[Item],
+        keys: &[Result<Key, Error>],
+        concurrency: usize,
+        deadline: Instant,
+    ) -> Vec<WriteInBulk> {
+        let mut results: Vec<WriteInBulk> = items.iter().map(|_| WriteInBulk::NotSent).collect();
+        let is_sendable = |index: &usize| keys[*index].is_ok() && operations.may_send(&items[*index]);
+        let sendable: Vec<usize> = (0..items.len()).filter(is_sendable).collect();
+        // A request in bulk sends the items as they are.
+        if sendable.len() >= operations.min_items().max(2) && self.scope.source().is_none() {
+            let bulk = Bulk { container: self, operations, items, keys, concurrency, deadline };
+            Box::pin(bulk.run(sendable, &mut results)).await;
+        }
+        results
     }
 
     /// Creates an item. Returns the charge, or `None` if an item of its id exists.
@@ -125,7 +192,7 @@ impl Container {
 
     async fn write_one(
         &self,
-        operation: Operation,
+        operation: Operation<'_>,
         key: &Key,
         item: &Item,
         deadline: Instant,
@@ -134,6 +201,51 @@ impl Container {
         match operation {
             Operation::Create => retry(deadline, || self.create(key, &item.id, &body)).await,
             Operation::Upsert => retry(deadline, || self.upsert(key, &item.id, &body)).await,
+            Operation::Replace(etag) => retry(deadline, || self.replace(key, &item.id, &body, etag)).await,
+        }
+    }
+
+    /// Makes the SDK know the session token of a write that it has not sent: it learns tokens from answers. The item is one that was
+    /// written.
+    async fn learn_session_token(&self, key: &Key, id: PathId<'_>, token: &str, deadline: Instant) {
+        let id = id.as_str();
+        let learned = retry(deadline, || async move {
+            let options = ItemReadOptions::default().with_operation_options(self.meter.operation());
+            let options = options.with_session_token(token.to_owned());
+            let read = Box::pin(self.client.read_item(key.to_sdk()?, id, Some(options))).await;
+            read.map(|read| self.charge(read.headers())).map_err(|error| self.failed("reading", id, error))
+        });
+        if let Err(error) = learned.await {
+            log::debug!("the session token of a write is not known: {error}");
+        }
+    }
+}
+
+impl Operations<'_> {
+    fn of(&self, index: usize) -> Operation<'_> {
+        match self {
+            Self::CreateAll => Operation::Create,
+            Self::UpsertAll => Operation::Upsert,
+            Self::Conditional(etags) => match etags.get(index) {
+                Some(Some(etag)) => Operation::Replace(etag),
+                _ => Operation::Create,
+            },
+        }
+    }
+
+    /// Whether an item may be in a request in bulk: not if it cannot be read by its path, where it has to be read after it.
+    fn may_send(&self, item: &Item) -> bool {
+        match self {
+            Self::CreateAll | Self::UpsertAll => true,
+            Self::Conditional(_) => matches!(ItemAddress::of(&item.id), ItemAddress::Path(_)),
+        }
+    }
+
+    /// The fewest items of a partition that are written in bulk.
+    fn min_items(&self) -> usize {
+        match self {
+            Self::CreateAll | Self::UpsertAll => 1,
+            Self::Conditional(_) => MIN_WITH_TOKEN,
         }
     }
 }
@@ -146,17 +258,20 @@ fn none_if_exists(written: Result<Written, Error>) -> Created {
     }
 }
 
-/// A call of [`Container::create_many`] or [`Container::upsert_many`].
+/// A call of a function that writes in bulk.
 struct Bulk<'c> {
     container: &'c Container,
-    operation: Operation,
+    operations: Operations<'c>,
     items: &'c [Item],
     keys: &'c [Result<Key, Error>],
+    /// Requests in flight.
+    concurrency: usize,
+    deadline: Instant,
 }
 
 impl Bulk<'_> {
     /// Sends the items. Those that are throttled, and those of a partition that is being split, are sent again until the deadline.
-    async fn run(&self, mut pending: Vec<usize>, deadline: Instant, results: &mut [Option<Result<Written, Error>>]) {
+    async fn run(&self, mut pending: Vec<usize>, results: &mut [WriteInBulk]) {
         let mut backoff = FIRST_PAUSE;
         while !pending.is_empty() {
             let requests = match self.requests(std::mem::take(&mut pending)).await {
@@ -170,19 +285,22 @@ impl Bulk<'_> {
                 let settled = self.send(&range, &indexes).await;
                 indexes.into_iter().zip(settled).collect::<Vec<_>>()
             });
-            let answers: Vec<_> = answers.buffer_unordered(CONCURRENT_REQUESTS).collect().await;
+            let answers: Vec<_> = answers.buffer_unordered(self.concurrency).collect().await;
             let mut asked = None;
             for (index, settled) in answers.into_iter().flatten() {
                 let refused = match settled {
                     Settled::Written(written) => {
-                        results[index] = Some(Ok(written));
+                        results[index] = WriteInBulk::Written(written);
                         continue;
                     }
-                    Settled::Conflict if self.operation == Operation::Create => {
-                        results[index] = Some(Err(self.refused(ErrorKind::Conflict, index)));
+                    Settled::Conflict if matches!(self.operations, Operations::CreateAll) => {
+                        results[index] = WriteInBulk::Refused(self.refused(ErrorKind::Conflict, index));
                         continue;
                     }
-                    Settled::Conflict | Settled::Unsettled => continue,
+                    Settled::Conflict | Settled::Unsettled => {
+                        results[index] = WriteInBulk::Unsettled;
+                        continue;
+                    }
                     Settled::Throttled(wait) => {
                         asked = asked.max(wait);
                         self.refused(ErrorKind::Throttled, index).with_retry_after(wait)
@@ -192,15 +310,16 @@ impl Bulk<'_> {
                         self.refused(ErrorKind::Gone, index)
                     }
                 };
-                results[index] = Some(Err(refused));
+                results[index] = WriteInBulk::Refused(refused);
                 pending.push(index);
             }
             let pause = pause_before_retry(backoff, asked);
-            if pending.is_empty() || Instant::now() + pause >= deadline {
+            if pending.is_empty() || Instant::now() + pause >= self.deadline {
                 return;
             }
+            // A partition that has been split may leave too few items for a request.
             for index in &pending {
-                results[*index] = None;
+                results[*index] = WriteInBulk::NotSent;
             }
             tokio::time::sleep(pause).await;
             backoff = (backoff * 2).min(LAST_PAUSE);
@@ -239,7 +358,7 @@ impl Bulk<'_> {
             }
             requests.push((range, request));
         }
-        requests.retain(|(_, indexes)| !indexes.is_empty());
+        requests.retain(|(_, indexes)| indexes.len() >= self.operations.min_items());
         Ok(requests)
     }
 
@@ -257,15 +376,39 @@ impl Bulk<'_> {
         let background = background.iter().map(|(name, value)| (*name, value.as_str()));
         let headers: Vec<_> = headers.into_iter().chain(background).collect();
         let body = self.body(indexes);
-        match self.container.gateway.send(self.container.target(Feed::Items), &headers, Some(body)).await {
-            Ok(answer) => {
+        let sent = self.container.gateway.send(self.container.target(Feed::Items), &headers, Some(body));
+        let problem = match tokio::time::timeout_at(self.deadline, sent).await {
+            Ok(Ok(answer)) => {
                 self.container.meter.add(answer.charge);
-                settled(&answer, indexes.len())
+                let settled = self.settled(&answer, indexes.len());
+                self.learn_session_token(&answer, indexes, &settled).await;
+                return settled;
             }
-            Err(error) => {
-                log::debug!("{} items are written one by one: {error}", indexes.len());
-                indexes.iter().map(|_| Settled::Unsettled).collect()
-            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer before the deadline".to_owned(),
+        };
+        log::debug!("{} items are written one by one: {problem}", indexes.len());
+        indexes.iter().map(|_| Settled::Unsettled).collect()
+    }
+
+    /// What an answer says about each of the `count` items of its request. The etag of a conditional write is needed.
+    fn settled(&self, answer: &Answer, count: usize) -> Vec<Settled> {
+        let is_conditional = matches!(self.operations, Operations::Conditional(_));
+        let complete = |settled| match settled {
+            Settled::Written(Written { etag: None, .. }) if is_conditional => Settled::Unsettled,
+            settled => settled,
+        };
+        settled(answer, count).into_iter().map(complete).collect()
+    }
+
+    async fn learn_session_token(&self, answer: &Answer, indexes: &[usize], settled: &[Settled]) {
+        let is_written = |settled: &Settled| matches!(settled, Settled::Written(_));
+        if let Operations::Conditional(_) = self.operations
+            && let Some(written) = settled.iter().position(is_written).map(|position| indexes[position])
+            && let (Ok(key), Some(token)) = (&self.keys[written], &answer.session_token)
+            && let ItemAddress::Path(id) = ItemAddress::of(&self.items[written].id)
+        {
+            self.container.learn_session_token(key, id, token, self.deadline).await;
         }
     }
 
@@ -277,11 +420,15 @@ impl Bulk<'_> {
             body.extend_from_slice(if body.is_empty() { b"[" } else { b"," });
             // The key is JSON in a JSON string.
             let key = Value::from(key.to_string()).to_string();
-            let operation = match self.operation {
-                Operation::Create => r#"{"operationType":"Create","partitionKey":"#,
-                Operation::Upsert => r#"{"operationType":"Upsert","partitionKey":"#,
+            let operation = match self.operations.of(*index) {
+                Operation::Create => r#"{"operationType":"Create","#.to_owned(),
+                Operation::Upsert => r#"{"operationType":"Upsert","#.to_owned(),
+                Operation::Replace(etag) => {
+                    let (id, etag) = (json!(self.items[*index].id), json!(etag));
+                    format!(r#"{{"operationType":"Replace","id":{id},"ifMatch":{etag},"#)
+                }
             };
-            let before = [operation, &key, r#","resourceBody":"#].concat();
+            let before = [&operation, r#""partitionKey":"#, &key, r#","resourceBody":"#].concat();
             body.extend_from_slice(before.as_bytes());
             body.extend_from_slice(self.items[*index].body.get().as_bytes());
             body.push(b'}');
@@ -298,7 +445,11 @@ fn settled(answer: &Answer, count: usize) -> Vec<Settled> {
         200..=299 => {
             // An answer that cannot be read says nothing about the items.
             let results: Vec<OperationResult> = serde_json::from_slice(&answer.body).unwrap_or_default();
-            if results.len() == count { results.iter().map(settled_by).collect() } else { all(|_| Settled::Unsettled) }
+            if results.len() == count {
+                results.into_iter().map(settled_by).collect()
+            } else {
+                all(|_| Settled::Unsettled)
+            }
         }
         429 => all(|answer| Settled::Throttled(answer.retry_after)),
         410 if answer.sub_status != u32::from(NAME_CACHE_STALE.value()) => all(|_| Settled::Gone),
@@ -306,11 +457,11 @@ fn settled(answer: &Answer, count: usize) -> Vec<Settled> {
     }
 }
 
-fn settled_by(result: &OperationResult) -> Settled {
+fn settled_by(result: OperationResult) -> Settled {
     match result.status_code {
         status @ 200..=299 => {
             let (request_charge, created) = (result.request_charge, status == 201);
-            Settled::Written(Written { request_charge, created, etag: None })
+            Settled::Written(Written { request_charge, created, etag: result.etag })
         }
         409 => Settled::Conflict,
         429 | 449 => Settled::Throttled(result.retry_after_milliseconds.map(Duration::from_millis)),
@@ -325,7 +476,7 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Answer {
         let body = body.as_bytes().to_vec();
-        Answer { status, sub_status: 0, charge: 0.0, retry_after: None, continuation: None, body }
+        Answer { status, sub_status: 0, charge: 0.0, retry_after: None, continuation: None, session_token: None, body }
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub(crate) struct Answer {
     pub charge: f64,
     pub retry_after: Option<Duration>,
     pub continuation: Option<String>,
+    /// The state of the partition that the answer is of.
+    pub session_token: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -223,6 +225,7 @@ impl Gateway {
             charge: number(headers, "x-ms-request-charge").unwrap_or_default(),
             retry_after: number(headers, "x-ms-retry-after-ms").map(|ms| Duration::from_millis(ms as u64)),
             continuation: text(headers, "x-ms-continuation").map(str::to_owned),
+            session_token: text(headers, "x-ms-session-token").map(str::to_owned),
             body: answer.body().as_ref().to_vec(),
         })
     }

@@ -53,11 +53,13 @@ mod time_to_live;
 pub use account::{Account, Connect};
 pub use all_versions::Changes;
 pub use batch::BatchWrite;
+pub use bulk::WriteInBulk;
 pub use capacity::Usage;
 pub use change_feed::{FeedItem, FeedPage, FeedStart};
 pub use client::{Client, connect};
 pub use clock::{Clock, ManualClock, later};
 pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenCredential, token_credential};
+
 pub use container::{Container, Stored, Written, to_item};
 pub use definition::{Definition, Indexes};
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};

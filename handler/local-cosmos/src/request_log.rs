@@ -39,6 +39,9 @@ pub struct LoggedRequest {
     /// The throughput bucket that it named. It has no effect here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput_bucket: Option<String>,
+    /// The session token that it sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
 }
 
 /// What a logged request did.
@@ -124,6 +127,7 @@ impl LoggedRequest {
                 .flatten(),
             priority_level: incoming.header("x-ms-cosmos-priority-level").map(str::to_owned),
             throughput_bucket: incoming.header("x-ms-cosmos-throughput-bucket").map(str::to_owned),
+            session_token: incoming.header(header::SESSION_TOKEN).map(str::to_owned),
         }
     }
 
@@ -175,6 +179,7 @@ mod tests {
             query: None,
             priority_level: None,
             throughput_bucket: None,
+            session_token: None,
         };
         for _ in 0..MAX_LOGGED_REQUESTS {
             log.add(request(200));

@@ -87,6 +87,7 @@ mod release;
 mod repeated_requests;
 mod request_counts;
 mod restore;
+mod restore_bulk;
 mod restore_concurrency;
 mod restore_deletes;
 mod restore_exchanges;

@@ -88,11 +88,11 @@ async fn a_restore_in_a_request_and_its_undo() {
         .map(|n| json!({"id": format!("document-{n}"), "partitionKey": [format!("key-{}", n % KEYS)]}))
         .collect();
     let id = restored(&changefeed, json!({"asOf": good, "documents": names})).await;
-    check(&world, "restore of a list", 2.7);
+    check(&world, "restore of a list", 1.9);
     assert_eq!(states(&world).await, ["good"]);
     world.endpoint.take_requests();
     changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
-    check(&world, "undo of a restore that is not captured", 2.6);
+    check(&world, "undo of a restore that is not captured", 1.8);
     assert_eq!(states(&world).await, ["bad"]);
 }
 
@@ -105,7 +105,7 @@ async fn an_undo_of_a_restore_that_is_captured() {
     capture(&changefeed, &world.feed().await.changes().await).await;
     world.endpoint.take_requests();
     changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo");
-    check(&world, "undo of a restore that is captured", 1.6);
+    check(&world, "undo of a restore that is captured", 0.7);
     assert_eq!(states(&world).await, ["bad"]);
 }
 
@@ -115,7 +115,7 @@ async fn a_restore_of_documents_that_are_not_captured_saves_them() {
     let changefeed = world.changefeed(|_| ());
     let good = broken(&world, &changefeed, false).await;
     restored(&changefeed, json!({"asOf": good, "filter": ["group=all"]})).await;
-    check(&world, "restore of documents that are not captured", 3.5);
+    check(&world, "restore of documents that are not captured", 2.8);
     assert_eq!(world.versions().await.len(), 2 * DOCUMENTS);
 }
 
@@ -128,14 +128,14 @@ async fn a_restore_as_a_job_and_its_undo() {
     let id = start_restore(&changefeed, json!({"asOf": good, "filter": ["group=all"], "job": true})).await;
     world.endpoint.take_requests();
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
-    check(&world, "restore as a job", 3.0);
+    check(&world, "restore as a job", 1.8);
     assert_eq!(states(&world).await, ["good"]);
     let Restored::Job(undo) = changefeed.restores.undo(&id, &UndoRequest::default()).await.expect("undo") else {
         panic!("the undo is no job")
     };
     world.endpoint.take_requests();
     assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
-    check(&world, "undo as a job", 2.6);
+    check(&world, "undo as a job", 1.7);
     assert_eq!(states(&world).await, ["bad"]);
 }
 
@@ -203,7 +203,7 @@ async fn the_requests_of_jobs_have_a_low_priority_and_a_bucket_and_no_others_hav
     assert_eq!(finish(&changefeed, &id).await, JobState::Done);
     let (low, others) = item_requests(&world, Some("3"));
     // What finds and claims the job is not its work.
-    assert!(low > 2 * DOCUMENTS && others.iter().all(|container| container == "jobs"), "{low} low, others: {others:?}");
+    assert!(low > DOCUMENTS && others.iter().all(|container| container == "jobs"), "{low} low, others: {others:?}");
     run_verification(&changefeed, json!({})).await;
     let (low, others) = item_requests(&world, Some("3"));
     assert!(low > 5 && others.iter().all(|container| container == "jobs"), "{low} low, others: {others:?}");

@@ -1,7 +1,7 @@
 //! Executes a plan within one request: writes its documents, and records what was done.
 
 use changefeed_cosmos::{Error, MAX_TOGETHER};
-use changefeed_jobs::{JobState, new_id};
+use changefeed_jobs::{ItemPlaces, JobState, new_id};
 use futures::StreamExt;
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ use super::planned_item::PlannedItem;
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
-use super::write::DocumentWriter;
+use super::write::{DocumentWriter, concluded};
 
 impl Restores {
     /// Executes a plan. The report has the outcome of each document. The restore is recorded before the first write. If it is the
@@ -52,11 +52,10 @@ impl Restores {
         };
         let mut results: Vec<(PlannedItem, f64)> = Vec::with_capacity(plan.items.len());
         let mut groups = futures::stream::iter(plan.items).chunks(MAX_TOGETHER);
+        let places = ItemPlaces::new(self.options.concurrency);
         while let Some(items) = groups.next().await {
-            let together = writer.prepare(&items, self.options.concurrency).await;
-            let writer = DocumentWriter { together: Some(&together), ..writer };
-            let written = futures::stream::iter(items).map(|item| writer.write(item));
-            results.extend(written.buffered(self.options.concurrency).collect::<Vec<_>>().await);
+            let written = writer.write_all(items, &places, places.count()).await;
+            results.extend(written.into_iter().map(|(item, outcome)| concluded(item, outcome)));
         }
         let mut request_charge = results.iter().map(|(_, charge)| charge).sum();
         let mut items: Vec<PlannedItem> = results.into_iter().map(|(item, _)| item).collect();

@@ -44,8 +44,8 @@ impl ReadTogether {
         read
     }
 
-    /// What is needed to write these items: the live documents that are overwritten, the versions of them that are captured, and the
-    /// versions that are restored.
+    /// What is needed to write these items: their live documents, the versions of them that are captured, and the versions that are
+    /// restored.
     pub(super) async fn to_write(
         restores: &Restores,
         container: &Container,
@@ -55,8 +55,8 @@ impl ReadTogether {
         let mut read = Self::default();
         let writes = || items.iter().filter(|item| item.action.is_write());
         // A delete records the sequence number of what it removes, which a document that was read together lacks.
-        let overwritten = writes().filter(|item| item.action != Action::Delete && item.live_etag.is_some());
-        read.add_live(restores, container, &overwritten.map(PlannedItem::name).collect::<Vec<_>>()).await;
+        let not_deleted = writes().filter(|item| item.action != Action::Delete);
+        read.add_live(restores, container, &not_deleted.map(PlannedItem::name).collect::<Vec<_>>()).await;
         let restored = writes().filter_map(|item| Some((item.name(), VersionId::from(item.version.as_deref()?))));
         let captured = writes().filter(|_| is_monitored).filter_map(|item| {
             let name = item.name();
@@ -111,16 +111,17 @@ impl ReadTogether {
     }
 
     /// The live document, if it was read, still has the etag of the plan, and need not be read again to be saved: its version is in
-    /// the history, exactly, or it has no history.
+    /// the history, exactly, or it has no history. `Some(None)` if there is none, as in the plan.
     pub(super) fn planned_live_of(
         &self,
         item: &PlannedItem,
         name: &DocumentName,
         is_monitored: bool,
-    ) -> Option<Version> {
-        let live = self.live_of(name)??;
-        let is_saved = !is_monitored || self.is_stored_exactly(name, &live);
-        (live.etag == item.live_etag && is_saved).then_some(live)
+    ) -> Option<Option<Version>> {
+        let live = self.live_of(name)?;
+        let is_saved = !is_monitored || live.as_ref().is_none_or(|live| self.is_stored_exactly(name, live));
+        let etag = live.as_ref().and_then(|live| live.etag.as_ref());
+        (etag == item.live_etag.as_ref() && is_saved).then_some(live)
     }
 
     /// A version, if it was read.

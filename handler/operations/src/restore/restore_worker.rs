@@ -27,7 +27,7 @@ use super::restore_record::{PLANNED_ITEMS_TTL, RestoreRecord};
 use super::restore_request::{RestoreRequest, Selection, Target};
 use super::restores::Restores;
 use super::undo::may_be_written;
-use super::write::DocumentWriter;
+use super::write::{DocumentWriter, concluded_unless_transient};
 use crate::scan::{DocumentScan, RecentStates};
 
 /// The approximate request units for planning and writing a document.
@@ -426,11 +426,9 @@ impl<'a> RestoreWorker<'a> {
         let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
         let mut groups = futures::stream::iter(planned_items(&stored.page)).chunks(MAX_TOGETHER);
         while let Some(items) = groups.next().await {
-            let (places, requests) = (self.places(), self.requests_of_a_page());
-            let together = writer.prepare(&items, requests).await;
-            let writer = DocumentWriter { together: Some(&together), ..writer };
-            let written = futures::stream::iter(items).map(|item| places.take(writer.try_write(item)));
-            results.extend(written.buffered(places.count()).collect::<Vec<_>>().await);
+            self.restores.erased(deadline).await?;
+            let written = writer.write_all(items, &self.places(), self.requests_of_a_page()).await;
+            results.extend(written.into_iter().map(|(item, outcome)| concluded_unless_transient(item, outcome)));
         }
         // All writes have ended. After a transient failure, the same plan is executed again.
         let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;

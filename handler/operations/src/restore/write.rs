@@ -22,8 +22,11 @@ use super::unique_keys::{Refusal, refusals};
 
 /// The number of versions that are usually stored after the one that was deleted.
 const EXPECTED_SINCE: usize = 10;
-/// Attempts of a forced write while other writers change the document.
-const FORCED_ATTEMPTS: usize = 5;
+/// Attempts of a forced write while other writers change the document, and of a write that is refused although nothing seems to have
+/// changed.
+const ATTEMPTS: usize = 5;
+/// How long a write that was refused waits for a read of what has changed.
+const READ_AGAIN: Duration = Duration::from_millis(100);
 /// How long a restore that has deleted a document may take to record it.
 const RECORDING: Duration = Duration::from_secs(2);
 /// How often it is looked for.
@@ -55,8 +58,17 @@ pub(super) struct DocumentWriter<'a> {
     pub together: Option<&'a ReadTogether>,
 }
 
+/// What is known of a write before it is sent.
+pub(super) struct Prepared {
+    pub body: Body,
+    /// Whether this worker has sent the write before, and does not know what became of it.
+    pub was_sent: bool,
+}
+
 /// The outcome of a write.
-enum Outcome {
+pub(super) enum Outcome {
+    /// Nothing was to be written.
+    Nothing,
     /// Written, with the new etag and the request units.
     Written(Option<String>, f64),
     /// The document already was as planned: another writer did the same.
@@ -68,8 +80,9 @@ enum Outcome {
 }
 
 /// An item with its outcome, and the request units.
-fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (PlannedItem, f64) {
+pub(super) fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (PlannedItem, f64) {
     let (action, message) = match outcome {
+        Ok(Outcome::Nothing) => return (item, 0.0),
         Ok(Outcome::Written(etag, charge)) => {
             item.restored_etag = etag;
             return (item, charge);
@@ -86,42 +99,56 @@ fn concluded(mut item: PlannedItem, outcome: Result<Outcome, Error>) -> (Planned
     (PlannedItem { action, message: Some(message), ..item }, 0.0)
 }
 
+/// [`concluded`] without the request units.
+///
+/// # Errors
+/// A transient failure.
+pub(super) fn concluded_unless_transient(
+    item: PlannedItem,
+    outcome: Result<Outcome, Error>,
+) -> Result<PlannedItem, Error> {
+    match outcome {
+        Err(error) if error.is_transient() => Err(error),
+        outcome => Ok(concluded(item, outcome).0),
+    }
+}
+
 impl DocumentWriter<'_> {
     /// Writes a document. The item that is returned has the outcome, a permanent failure too.
     ///
     /// # Errors
-    /// A transient failure.
-    pub(super) async fn try_write(&self, mut item: PlannedItem) -> Result<PlannedItem, Error> {
-        if self.restores.erased(self.deadline).await?.contains(&item.name()) {
-            return Ok(PlannedItem::erased());
-        }
-        if !item.action.is_write() {
-            return Ok(item);
-        }
-        match self.execute(&mut item).await {
-            Err(error) if error.is_transient() => Err(error),
-            outcome => Ok(concluded(item, outcome).0),
-        }
+    /// A transient failure; and when it cannot be read which documents are erased.
+    pub(super) async fn try_write(&self, item: PlannedItem) -> Result<PlannedItem, Error> {
+        self.restores.erased(self.deadline).await?;
+        let (item, outcome) = self.write(item, None).await;
+        concluded_unless_transient(item, outcome)
     }
 
-    /// Writes a document. Returns the item with the outcome, and the request units.
-    pub(super) async fn write(&self, mut item: PlannedItem) -> (PlannedItem, f64) {
+    /// Writes a document, of which `prepared` is known.
+    pub(super) async fn write(
+        &self,
+        mut item: PlannedItem,
+        prepared: Option<Prepared>,
+    ) -> (PlannedItem, Result<Outcome, Error>) {
         let outcome = match self.restores.erased(self.deadline).await {
-            Ok(erased) if erased.contains(&item.name()) => return (PlannedItem::erased(), 0.0),
-            _ if !item.action.is_write() => return (item, 0.0),
-            Ok(_) => self.execute(&mut item).await,
+            Ok(erased) if erased.contains(&item.name()) => return (PlannedItem::erased(), Ok(Outcome::Nothing)),
+            _ if !item.action.is_write() => Ok(Outcome::Nothing),
+            Ok(_) => self.execute(&mut item, prepared).await,
             Err(error) => Err(error),
         };
-        concluded(item, outcome)
+        (item, outcome)
     }
 
-    async fn execute(&self, item: &mut PlannedItem) -> Result<Outcome, Error> {
+    async fn execute(&self, item: &mut PlannedItem, prepared: Option<Prepared>) -> Result<Outcome, Error> {
         let name = item.name();
-        let mut body = match self.body(item, &name).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                return Ok(Outcome::Conflict(error.message().to_owned()));
-            }
-            body => body?,
+        let (mut body, mut was_sent) = match prepared {
+            Some(prepared) => (Some(prepared.body), prepared.was_sent),
+            None => match self.body(item, &name).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return Ok(Outcome::Conflict(error.message().to_owned()));
+                }
+                body => (body?, false),
+            },
         };
         let key = match &body {
             Some(body) => Key::of(body.document(), self.container.key_paths())?,
@@ -131,39 +158,13 @@ impl DocumentWriter<'_> {
         for attempt in 1.. {
             let together = self.together.filter(|_| attempt == 1);
             let live = match together.and_then(|read| read.planned_live_of(item, &name, self.is_monitored)) {
-                Some(live) => Some(live),
+                Some(live) => live,
                 None => self.live(&name).await?,
             };
-            if let Some(body) = &mut body {
-                body.keep_fields_of(live.as_ref());
+            if let Some(outcome) = self.conclude(item, &mut body, live.as_ref(), expected.as_deref(), was_sent).await? {
+                return Ok(outcome);
             }
-            let live_etag = live.as_ref().and_then(|live| live.etag.clone());
-            match self.is_written(item, &name, live.as_ref(), &body).await? {
-                Some(true) => {
-                    self.complete_record(item, &name).await?;
-                    return Ok(Outcome::Written(live_etag, 0.0));
-                }
-                Some(false) => return Ok(Outcome::AlreadyDone),
-                None => {}
-            }
-            // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
-            let is_own_line = item.backup_line.is_some() && self.is_stamped(live.as_ref());
-            if is_own_line && self.is_after_pages {
-                return Ok(Outcome::Conflict("another line of the backup has been restored since".to_owned()));
-            }
-            if live_etag != expected && !self.force && !is_own_line {
-                return Ok(Outcome::Conflict(changed(live.as_ref())));
-            }
-            expected = live_etag;
-            if let Some(live) = &live {
-                item.replaced_version = Some(self.save_version(&name, live).await?.into());
-            }
-            item.action = match (&live, &body) {
-                (_, None) => Action::Delete,
-                (None, Some(_)) => Action::Create,
-                (Some(_), Some(_)) if item.action == Action::Merge => Action::Merge,
-                (Some(_), Some(_)) => Action::Replace,
-            };
+            expected = live.as_ref().and_then(|live| live.etag.clone());
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
                 Ok(Some((etag, charge))) => {
                     if body.is_none() {
@@ -190,8 +191,17 @@ impl DocumentWriter<'_> {
                     {
                         return Ok(Outcome::RefusedByUniqueKey(refusal));
                     }
-                    if !self.force || attempt == FORCED_ATTEMPTS {
-                        return Ok(Outcome::Conflict(changed(live.as_ref())));
+                    // A replica that a write has not reached may answer a read: another write, or this one, whose reply was lost.
+                    let is_old = live.as_ref().and_then(|live| live.etag.as_ref()) == expected.as_ref();
+                    was_sent |= is_old;
+                    if !(self.force || is_old) || attempt == ATTEMPTS {
+                        return match error.kind() {
+                            ErrorKind::PreconditionFailed if is_old => Err(is_old_read(&name)),
+                            _ => Ok(Outcome::Conflict(changed(live.as_ref()))),
+                        };
+                    }
+                    if is_old {
+                        tokio::time::sleep(READ_AGAIN).await;
                     }
                 }
                 Err(error) if body.as_mut().is_some_and(|body| body.leave_out_stamp(&error)) => {
@@ -205,6 +215,49 @@ impl DocumentWriter<'_> {
         Err(Error::internal(format!("writing document {}", printable(&item.id)), "no attempt was made"))
     }
 
+    /// Prepares the write of a document that has the etag `expected`: saves the live version. The outcome, if nothing is to be written.
+    /// `was_sent`: see [`Prepared`].
+    pub(super) async fn conclude(
+        &self,
+        item: &mut PlannedItem,
+        body: &mut Option<Body>,
+        live: Option<&Version>,
+        expected: Option<&str>,
+        was_sent: bool,
+    ) -> Result<Option<Outcome>, Error> {
+        let name = item.name();
+        if let Some(body) = body {
+            body.keep_fields_of(live);
+        }
+        let live_etag = live.and_then(|live| live.etag.as_deref());
+        match self.is_written(item, &name, live, body, was_sent).await? {
+            Some(true) => {
+                self.complete_record(item, &name).await?;
+                return Ok(Some(Outcome::Written(live_etag.map(str::to_owned), 0.0)));
+            }
+            Some(false) => return Ok(Some(Outcome::AlreadyDone)),
+            None => {}
+        }
+        // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
+        let is_own_line = item.backup_line.is_some() && self.is_stamped(live);
+        if is_own_line && self.is_after_pages {
+            return Ok(Some(Outcome::Conflict("another line of the backup has been restored since".to_owned())));
+        }
+        if live_etag != expected && !self.force && !is_own_line {
+            return Ok(Some(Outcome::Conflict(changed(live))));
+        }
+        if let Some(live) = live {
+            item.replaced_version = Some(self.save_version(&name, live).await?.into());
+        }
+        item.action = match (live, body) {
+            (_, None) => Action::Delete,
+            (None, Some(_)) => Action::Create,
+            (Some(_), Some(_)) if item.action == Action::Merge => Action::Merge,
+            (Some(_), Some(_)) => Action::Replace,
+        };
+        Ok(None)
+    }
+
     /// The item with its outcome, if this restore has written the document. Nothing is written.
     ///
     /// # Errors
@@ -216,23 +269,26 @@ impl DocumentWriter<'_> {
         if let Some(body) = &mut body {
             body.keep_fields_of(live.as_ref());
         }
-        if self.is_written(&item, &name, live.as_ref(), &body).await? != Some(true) {
+        if self.is_written(&item, &name, live.as_ref(), &body, false).await? != Some(true) {
             return Ok(None);
         }
         self.complete_record(&mut item, &name).await?;
         Ok(Some(PlannedItem { restored_etag: live.and_then(|live| live.etag), ..item }))
     }
 
-    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not.
+    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not. `was_sent`: see
+    /// [`Prepared`].
     async fn is_written(
         &self,
         item: &PlannedItem,
         name: &DocumentName,
         live: Option<&Version>,
         body: &Option<Body>,
+        was_sent: bool,
     ) -> Result<Option<bool>, Error> {
         Ok(match self.compare(live, body.as_ref()) {
             Comparison::Own => Some(true),
+            Comparison::Unclear if was_sent => Some(true),
             Comparison::Same => Some(false),
             Comparison::Unclear if self.is_shared => Some(self.is_own(item, name, body).await?),
             Comparison::Unclear => Some(false),
@@ -476,6 +532,11 @@ impl DocumentWriter<'_> {
 /// Whether a write failed because the document has changed.
 fn is_changed(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict | ErrorKind::NotFound)
+}
+
+fn is_old_read(name: &DocumentName) -> Error {
+    let message = "the service refuses the etag that it returns for the document; retry later";
+    Error::new(ErrorKind::Unavailable, format!("writing document {}", printable(&name.id)), message)
 }
 
 pub(super) fn changed(live: Option<&Version>) -> String {

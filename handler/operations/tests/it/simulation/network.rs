@@ -221,14 +221,14 @@ impl Link {
             return Err(Lost::Request);
         }
         let line = format!("{} {} {}", self.process, request.method, request.url.path());
-        let written = Observed::write(&request);
+        let writes = Observed::writes(&request);
         let response = self.network.endpoint.answer(request).await;
         let elapsed = self.network.elapsed();
         {
             let mut state = self.network.state();
             state.trace.add(elapsed, &format!("{line} {}", response.status));
-            if let Some(written) = written {
-                state.observed.add(self.network.second(), written, &response);
+            if let Some(writes) = writes {
+                state.observed.add(self.network.second(), writes, &response);
             }
         }
         if is_answer_lost || response.is_lost {
