@@ -8,6 +8,7 @@ mod account;
 mod all_versions;
 mod batch;
 mod bulk;
+mod bulk_answer;
 mod capacity;
 mod change_feed;
 mod client;

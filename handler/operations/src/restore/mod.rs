@@ -28,6 +28,7 @@ mod plan_scan;
 mod plan_window;
 mod planned_item;
 mod read_together;
+mod removal;
 mod restore_job;
 mod restore_marks;
 mod restore_page;

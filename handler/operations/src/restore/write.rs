@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, digest, printable, retry};
-use changefeed_history::{EXCLUDED, Operation, Version, VersionId};
+use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, printable, retry};
+use changefeed_history::{EXCLUDED, Version, VersionId};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,17 +20,11 @@ use super::restores::Restores;
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, refusals};
 
-/// The number of versions that are usually stored after the one that was deleted.
-const EXPECTED_SINCE: usize = 10;
 /// Attempts of a forced write while other writers change the document, and of a write that is refused although nothing seems to have
 /// changed.
 const ATTEMPTS: usize = 5;
 /// How long a write that was refused waits for a read of what has changed.
 const READ_AGAIN: Duration = Duration::from_millis(100);
-/// How long a restore that has deleted a document may take to record it.
-const RECORDING: Duration = Duration::from_secs(2);
-/// How often it is looked for.
-const RECORDING_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Writes the documents of a restore.
 #[derive(Clone, Copy)]
@@ -416,87 +410,12 @@ impl DocumentWriter<'_> {
         }
     }
 
-    /// The outcome of a delete of a document that did not exist any more: the reply to the delete was lost, unless another restore
-    /// has recorded that it deleted the document.
-    async fn deleted(&self, name: &DocumentName, removed: Option<&Version>) -> Result<Outcome, Error> {
-        if let Some(version) = removed.filter(|_| self.is_monitored)
-            && let Some(removal) = self.removal(name, version).await?
-            && !removal.is_removal_by(self.restore_id)
-        {
-            return Ok(Outcome::AlreadyDone);
-        }
-        self.store_removal(removed).await?;
-        Ok(Outcome::Written(None, 0.0))
-    }
-
-    /// The recorded removal of a version by a restore, preferably by this one. A restore that has just deleted the document may be
-    /// about to record that.
-    async fn removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
-        let end = Instant::now() + RECORDING;
-        loop {
-            let recorded = self.recorded_removal(name, removed).await?;
-            if recorded.is_some() || Instant::now() >= end {
-                return Ok(recorded);
-            }
-            tokio::time::sleep(RECORDING_INTERVAL).await;
-        }
-    }
-
-    async fn recorded_removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
-        let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
-        let mut found: Option<VersionId> = None;
-        while let Some(version) = versions.next().await? {
-            if version.id.is_removal_by(self.restore_id) {
-                return Ok(Some(version.id));
-            }
-            if version.source_ts < removed.source_ts {
-                break;
-            }
-            // In the second of the version, a removal of an earlier version may be recorded too.
-            let is_later = match removed.lsn {
-                Some(_) => version.order() > removed.order(),
-                None => version.source_ts > removed.source_ts,
-            };
-            if is_later && version.id.is_removal_by_a_restore() {
-                found = Some(version.id);
-            }
-        }
-        Ok(found)
-    }
-
     async fn stored_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
         match self.restores.history.version(name, id).await {
             Ok(version) => Ok(Some(version)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Stores a delete of this restore as a version: the change feed may not report it.
-    async fn store_removal(&self, removed: Option<&Version>) -> Result<(), Error> {
-        let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
-        if self.restores.history.rules().await?.excludes(&removed.document_name()) {
-            return Ok(());
-        }
-        let now = self.restores.history.clock().now().await?.time();
-        let second = now.timestamp().max(removed.source_ts);
-        let removal = Version {
-            // If the changes container is partitioned by pk alone, the removals of a restore share a partition, so the id needs the
-            // document.
-            id: VersionId::of_removal_by(self.restore_id, second, &digest(&removed.source_id)),
-            operation: Operation::Delete,
-            source_ts: second,
-            // The real number is not known; it is after that of the version that was removed.
-            lsn: removed.lsn.map(|lsn| lsn + 1),
-            etag: None,
-            actor: None,
-            expires_at: None,
-            omitted: Vec::new(),
-            document: None,
-            previous: None,
-            ..removed.clone()
-        };
-        self.restores.history.store_version(&removal, self.deadline).await.map(drop)
     }
 
     /// The new etag and the request units; `None` for a delete of a document that does not exist.
