@@ -57,7 +57,7 @@ enum Operations<'e> {
     Conditional(&'e [Option<String>]),
 }
 
-/// What became of an item that was to be written in bulk.
+/// The outcome of an item that was to be written in bulk.
 #[derive(Debug)]
 pub enum WriteInBulk {
     /// It was written.

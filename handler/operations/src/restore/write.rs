@@ -55,7 +55,7 @@ pub(super) struct DocumentWriter<'a> {
 /// What is known of a write before it is sent.
 pub(super) struct Prepared {
     pub body: Body,
-    /// Whether this worker has sent the write before, and does not know what became of it.
+    /// Whether this worker has sent the write before, and does not know its outcome.
     pub was_sent: bool,
 }
 
