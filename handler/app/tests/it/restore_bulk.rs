@@ -191,3 +191,21 @@ async fn what_the_service_refuses_in_bulk_is_written_by_itself() {
     assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("bad", 1)]));
     check_etags(&world, &report).await;
 }
+
+#[tokio::test]
+async fn a_refused_etag_that_the_document_still_has_is_sent_again_and_is_no_conflict() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    let refused = Effect::Status { status: 412, substatus: 0 };
+    // In bulk and once by itself; and in bulk and at each attempt after it.
+    for (n, times) in [(1, 2), (2, 6)] {
+        world.endpoint.inject(fault(times, refused.clone()).on_item(id(n)));
+    }
+    let report = restore(&changefeed, second).await;
+    assert_eq!((report.counts.writes(), report.counts.failed), (COUNT as u64 - 1, 1), "{report:?}");
+    let failed = report.items.iter().find(|item| item.action == Action::Failed).expect("a failure");
+    let message = failed.message.as_deref().unwrap_or_default();
+    assert!(failed.id == id(2) && message.contains("refuses the etag that it returns"), "{failed:?}");
+    assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("bad", 1)]));
+}
