@@ -57,8 +57,8 @@ struct State {
     faults: NetworkFaults,
     trace: Trace,
     observed: Observed,
-    /// The milliseconds since the start at which something is due.
-    taken: BTreeSet<u64>,
+    /// The milliseconds since the start at which something is due, if each is for one thing.
+    taken: Option<BTreeSet<u64>>,
 }
 
 /// The connection of a process to the network.
@@ -94,7 +94,7 @@ impl Network {
         let endpoint = Endpoint::without_port(options, start).expect("an endpoint in memory");
         let random = ChaCha8Rng::seed_from_u64(seed);
         let (faults, trace, observed) = (NetworkFaults::default(), Trace::default(), Observed::default());
-        let state = Mutex::new(State { random, faults, trace, observed, taken: BTreeSet::new() });
+        let state = Mutex::new(State { random, faults, trace, observed, taken: None });
         Arc::new(Self { endpoint, start, began: Instant::now(), state })
     }
 
@@ -162,17 +162,20 @@ impl Network {
         Delivery { there, back, is_request_lost, is_answer_lost }
     }
 
-    /// When something is due that takes this time. It is a millisecond of its own: the order of timers that end in one millisecond depends on
-    /// when tokio has looked at them, and so on the speed of the machine.
+    /// Delivers each request and each answer in a millisecond of its own, so at most a thousand in a second. The order of timers that end in one
+    /// millisecond depends on when tokio has looked at them, and so on the speed of the machine.
+    pub fn separate_deliveries(&self) {
+        self.state().taken = Some(BTreeSet::new());
+    }
+
+    /// When something is due that takes this time.
     fn due(&self, time: Duration) -> Instant {
-        let (elapsed, mut state) = (self.elapsed(), self.state());
-        if state.faults.delay.is_some() {
-            return Instant::now() + time;
-        }
+        let (elapsed, state) = (self.elapsed(), &mut *self.state());
+        let Some(taken) = &mut state.taken else { return Instant::now() + time };
         let milliseconds = |time: Duration| u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
-        state.taken = state.taken.split_off(&milliseconds(elapsed));
+        *taken = taken.split_off(&milliseconds(elapsed));
         let mut due = milliseconds(elapsed + time);
-        while !state.taken.insert(due) {
+        while !taken.insert(due) {
             due += 1;
         }
         self.began + Duration::from_millis(due)

@@ -73,6 +73,7 @@ impl Scenario {
         let partitions = Some(random.random_range(1..=6));
         let options = Options { partitions, refuse_unindexed_queries: true, ..Options::default() };
         let network = Network::new(&options, start_time(), random.random());
+        network.separate_deliveries();
         if keeps_trace {
             network.keep_trace();
         }
