@@ -209,3 +209,34 @@ async fn a_refused_etag_that_the_document_still_has_is_sent_again_and_is_no_conf
     assert!(failed.id == id(2) && message.contains("refuses the etag that it returns"), "{failed:?}");
     assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("bad", 1)]));
 }
+
+#[tokio::test]
+async fn a_document_that_another_writer_deletes_after_a_refusal_was_not_deleted_by_the_restore() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
+    let stored = put(&world, 1, "new").await;
+    let metadata = json!({"lsn": 1, "operationType": "create", "crts": stored["_ts"]});
+    capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+    world.endpoint.take_requests();
+    world.endpoint.inject(fault(1, Effect::Status { status: 412, substatus: 0 }).on_item(id(1)));
+    // The restore reads the document before the delete, after the refusal, and before it tries again.
+    let slow = Fault { kind: RequestKind::Read, ..fault(10, Effect::Delay(Duration::from_secs(3))) };
+    world.endpoint.inject(slow.on_item(id(1)));
+    let request =
+        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
+    let other = async {
+        until("the refusal and a read after it", DEADLINE, async || {
+            let requests = world.endpoint.requests();
+            let refused = requests.iter().position(|request| request.status == 412);
+            refused.is_some_and(|refused| requests[refused..].iter().any(|request| request.kind == LoggedKind::Read))
+        })
+        .await;
+        world.container("events").await.delete_item(key(1), &id(1), None).await.expect("deleted");
+    };
+    let (restored, ()) = tokio::join!(changefeed.restores.run(&request), other);
+    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
+    assert_eq!((report.counts.delete, report.counts.unchanged), (0, 1), "{report:?}");
+    let deletes = world.query("changes", "SELECT VALUE c.id FROM c WHERE c.operation = 'delete'").await;
+    assert_eq!(deletes, Vec::<Value>::new(), "the delete of another writer is for capture to record");
+}

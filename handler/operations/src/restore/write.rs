@@ -187,7 +187,8 @@ impl DocumentWriter<'_> {
                     }
                     // A replica that a write has not reached may answer a read: another write, or this one, whose reply was lost.
                     let is_old = live.as_ref().and_then(|live| live.etag.as_ref()) == expected.as_ref();
-                    was_sent |= is_old;
+                    // A delete that was executed would not be refused by its etag.
+                    was_sent |= is_old && body.is_some();
                     if !(self.force || is_old) || attempt == ATTEMPTS {
                         return match error.kind() {
                             ErrorKind::PreconditionFailed if is_old => Err(is_old_read(&name)),
