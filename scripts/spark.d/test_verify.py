@@ -74,7 +74,9 @@ class Verification(unittest.TestCase):
 
         with self.subTest("the same after the grace time, and deletes, inexact versions and expired documents"):
             rest = [name for name in sorted(story.taken) if name not in {*missing, *new, *large, *expiring}]
-            deleted, inexact = rest[:4], rest[4:8]
+            # Those without a key are the last: the SDK for Python cannot replace their records.
+            rest.sort(key=lambda name: "pk" not in story.key_fields(name))
+            deleted, inexact = rest[-4:], rest[4:8]
             for name in deleted:
                 story.delete(name)
             for name in inexact:

@@ -35,6 +35,8 @@ const MIN_WITH_TOKEN: usize = 3;
 const CONCURRENT_REQUESTS: usize = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a read may take from which the SDK learns a session token. Other items wait for it.
+const TOKEN_READ: Duration = Duration::from_secs(2);
 
 /// The result of an item that was to be created: its charge, or `None` if an item of this id exists.
 type Created = Result<Option<f64>, Error>;
@@ -384,7 +386,8 @@ impl Bulk<'_> {
             && let (Ok(key), Some(token)) = (&self.keys[written], &answer.session_token)
             && let ItemAddress::Path(id) = ItemAddress::of(&self.items[written].id)
         {
-            self.container.learn_session_token(key, id, token, self.deadline).await;
+            let deadline = self.deadline.min(Instant::now() + TOKEN_READ);
+            self.container.learn_session_token(key, id, token, deadline).await;
         }
     }
 

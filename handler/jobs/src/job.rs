@@ -210,6 +210,11 @@ pub fn new_id(now: DateTime<Utc>) -> String {
     format!("{:010}-{:08x}", now.timestamp(), random_u32())
 }
 
+/// The second since 1970 at which an id was made; 0 if [`new_id`] did not make it.
+pub fn second_of_id(id: &str) -> i64 {
+    id.split('-').next().and_then(|second| second.parse().ok()).unwrap_or_default()
+}
+
 impl Job {
     /// The second since 1970 at which it was requested.
     pub(crate) fn second(&self) -> i64 {

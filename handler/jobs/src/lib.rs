@@ -36,7 +36,7 @@ mod state;
 mod wake;
 
 pub use budget::{Budget, DefaultBudget, check_budget};
-pub use job::{Claim, Job, JobProgress, JobToRun, Work, job_to_run, new_id};
+pub use job::{Claim, Job, JobProgress, JobToRun, Work, job_to_run, new_id, second_of_id};
 pub use jobs::Jobs;
 pub use kind::{JobKind, Kind, Step};
 pub use list::{ListedItems, page_of};

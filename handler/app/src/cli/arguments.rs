@@ -38,7 +38,7 @@ const MONITORED_ARGUMENT: &str = "monitored";
 /// The heading of the options that all commands have.
 const SETTINGS: &str = "Settings";
 
-/// Stores every version of every document of an Azure Cosmos DB container, and restores any of them.
+/// Stores the versions of documents that an Azure Cosmos DB change feed delivers, and restores any of them.
 #[derive(Debug, Parser)]
 #[command(
     version,

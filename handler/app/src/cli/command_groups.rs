@@ -5,10 +5,10 @@ use clap::Command;
 /// The groups, and the commands of each in the order of the list.
 pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Read the history", &["history"]),
-    ("Put back", &["restore", "backup"]),
+    ("Restore", &["restore", "backup"]),
     ("Run", &["provision", "serve", "process"]),
     (
-        "Look after",
+        "Maintain",
         &[
             "status",
             "doctor",

@@ -15,7 +15,7 @@ pub struct ExecutionArguments {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Write documents that would otherwise be reported as conflicts
+    /// Overwrite later changes, write inexact versions, and restore a window that is not fully captured
     #[arg(long)]
     pub force: bool,
     /// Reason, stored with the restore
@@ -23,7 +23,7 @@ pub struct ExecutionArguments {
     pub reason: Option<String>,
     #[command(flatten)]
     pub requester: RequesterArguments,
-    /// Do not ask for confirmation
+    /// Do not ask for confirmation; a restore that runs as a job then shows no plan
     #[arg(long)]
     pub yes: bool,
     /// Limit in request units per second; runs the restore as a job; default of a job: CHANGEFEED_JOB_BUDGET

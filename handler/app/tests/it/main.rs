@@ -95,6 +95,7 @@ mod restore_job_model;
 mod restore_jobs;
 mod restore_listed_from_backup;
 mod restore_model;
+mod restore_other_writers;
 mod restore_outcomes;
 mod restore_plans;
 mod retention;

@@ -1,79 +1,17 @@
 //! A restore writes documents in bulk. Each is written over what was planned, or not at all, and is counted as what happened to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use changefeed_operations::{Action, Changefeed, RestoreReport, Restored, UndoRequest};
+use changefeed_operations::{Action, PlannedItem, RestoreReport};
 use local_cosmos::{Effect, Fault, LoggedKind, LoggedRequest, RequestKind};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::jobs::{capture, capture_as_one_state, restore_request};
-use crate::support::{DEADLINE, World, until, version_id};
-
-const COUNT: usize = 40;
-const KEYS: usize = 8;
-
-fn id(n: usize) -> String {
-    format!("item-{n:02}")
-}
-
-fn key(n: usize) -> String {
-    format!("key-{}", n % KEYS)
-}
-
-async fn put(world: &World, n: usize, state: &str) -> Value {
-    world.put(key(n), json!({"id": id(n), "pk": key(n), "state": state})).await
-}
-
-/// Documents of all physical partitions that were good, and are bad now. Every fourth one was deleted. Returns the second to restore.
-async fn broken(world: &World, changefeed: &Changefeed) -> i64 {
-    let mut good = Vec::new();
-    for n in 0..COUNT {
-        good.push(put(world, n, "good").await);
-    }
-    let second = capture_as_one_state(changefeed, &good).await;
-    for n in 0..COUNT {
-        if n % 4 == 0 {
-            world.container("events").await.delete_item(key(n), &id(n), None).await.expect("deleted");
-        } else {
-            capture(changefeed, &[put(world, n, "bad").await]).await;
-        }
-    }
-    world.endpoint.take_requests();
-    second
-}
-
-async fn restore(changefeed: &Changefeed, second: i64) -> RestoreReport {
-    match changefeed.restores.run(&restore_request(json!({"all": true, "asOf": second}))).await.expect("restore") {
-        Restored::Report(report) => *report,
-        Restored::Job(record) => panic!("restore {} became a job", record.id),
-    }
-}
-
-async fn undo(changefeed: &Changefeed, report: &RestoreReport) -> RestoreReport {
-    let id = report.id.as_deref().expect("a record");
-    match changefeed.restores.undo(id, &UndoRequest::default()).await.expect("undo") {
-        Restored::Report(report) => *report,
-        Restored::Job(record) => panic!("undo {} became a job", record.id),
-    }
-}
-
-/// The documents with each state.
-async fn states(world: &World) -> BTreeMap<String, usize> {
-    let mut states = BTreeMap::new();
-    for state in world.query("events", "SELECT VALUE c.state FROM c").await {
-        *states.entry(state.as_str().expect("a state").to_owned()).or_default() += 1;
-    }
-    states
-}
-
-fn counted(states: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    states.iter().map(|(state, count)| ((*state).to_owned(), *count)).collect()
-}
-
-fn fault(times: u32, effect: Effect) -> Fault {
-    Fault { container: Some("events".into()), kind: RequestKind::Write, times, effect }
-}
+use crate::support::broken::{
+    COUNT, a_batch_is_written, broken, counted, fault, id, put, restore, restore_by, states, undo,
+};
+use crate::support::jobs::restore_request;
+use crate::support::{World, version_id};
 
 /// The etags that the report has are those of the live documents.
 async fn check_etags(world: &World, report: &RestoreReport) {
@@ -144,15 +82,7 @@ async fn a_document_that_changes_after_it_was_read_is_a_conflict_and_the_others_
     // The batch with this document waits before it is executed.
     world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
     let other = async {
-        until("another batch is written", DEADLINE, async || {
-            let is_batch = |request: &LoggedRequest| request.kind == LoggedKind::Batch;
-            world
-                .endpoint
-                .requests()
-                .iter()
-                .any(|request| is_batch(request) && request.container.as_deref() == Some("events"))
-        })
-        .await;
+        a_batch_is_written(&world).await;
         put(&world, 9, "later").await
     };
     let (report, later) = tokio::join!(restore(&changefeed, second), other);
@@ -162,6 +92,105 @@ async fn a_document_that_changes_after_it_was_read_is_a_conflict_and_the_others_
     let message = conflict.message.as_deref().unwrap_or_default();
     assert!(conflict.id == id(9) && message.contains(&version_id(&later)), "{conflict:?}");
     check_etags(&world, &report).await;
+}
+
+#[tokio::test]
+async fn a_forced_restore_writes_over_what_changed_after_it_was_read_and_the_undo_brings_that_back() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let other = async {
+        a_batch_is_written(&world).await;
+        put(&world, 9, "later").await;
+    };
+    let (report, ()) =
+        tokio::join!(restore_by(&changefeed, json!({"all": true, "asOf": second, "force": true})), other);
+    assert_eq!((report.counts.replace, report.counts.create), (30, 10), "{report:?}");
+    assert_eq!(states(&world).await, counted(&[("good", COUNT)]));
+    check_etags(&world, &report).await;
+    let undone = undo(&changefeed, &report).await;
+    assert_eq!((undone.counts.replace, undone.counts.delete), (30, 10), "{undone:?}");
+    assert_eq!(states(&world).await, counted(&[("bad", 29), ("later", 1)]));
+}
+
+#[tokio::test]
+async fn a_document_that_another_writer_creates_first_is_not_written() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(0)));
+    // In bulk and once by itself, although there is no such document.
+    world.endpoint.inject(fault(2, Effect::Status { status: 409, substatus: 0 }).on_item(id(4)));
+    let other = async {
+        a_batch_is_written(&world).await;
+        put(&world, 8, "other").await;
+        put(&world, 16, "good").await;
+    };
+    let (report, ()) = tokio::join!(restore(&changefeed, second), other);
+    let counts = &report.counts;
+    assert_eq!((counts.replace, counts.create, counts.conflict, counts.unchanged), (30, 8, 1, 1), "{report:?}");
+    let of = |action| report.items.iter().find(|item| item.action == action).map(|item| item.id.clone());
+    assert_eq!((of(Action::Conflict), of(Action::Unchanged)), (Some(id(8)), Some(id(16))));
+    assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("other", 1)]));
+    let undone = undo(&changefeed, &report).await;
+    assert_eq!((undone.counts.replace, undone.counts.delete), (30, 8), "{undone:?}");
+    assert_eq!(states(&world).await, counted(&[("bad", 30), ("good", 1), ("other", 1)]));
+}
+
+#[tokio::test]
+async fn documents_of_a_partition_that_is_split_meanwhile_are_written() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let split = async {
+        a_batch_is_written(&world).await;
+        for partition in world.endpoint.partitions("dev", "events").await.expect("partitions") {
+            world.endpoint.split("dev", "events", Some(&partition.id), Duration::ZERO).await.expect("split");
+        }
+    };
+    let (report, ()) = tokio::join!(restore(&changefeed, second), split);
+    assert_eq!((report.counts.replace, report.counts.create), (30, 10), "{report:?}");
+    let requests = world.endpoint.take_requests();
+    let is_refused = |request: &LoggedRequest| request.kind == LoggedKind::Batch && request.status == 410;
+    assert!(requests.iter().any(is_refused), "{requests:?}");
+    assert_eq!(states(&world).await, counted(&[("good", COUNT)]));
+    check_etags(&world, &report).await;
+    undo(&changefeed, &report).await;
+    assert_eq!(states(&world).await, counted(&[("bad", 30)]));
+}
+
+#[tokio::test]
+async fn a_document_that_is_throttled_until_the_deadline_fails_alone() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.batch_timeout = Duration::from_secs(8));
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(u32::MAX, Effect::Status { status: 429, substatus: 3200 }).on_item(id(1)));
+    // A document of the second group is refused for a moment, in bulk and once by itself.
+    world.endpoint.inject(fault(2, Effect::Status { status: 503, substatus: 0 }).on_item(id(39)));
+    let report = restore(&changefeed, second).await;
+    assert_eq!((report.counts.writes(), report.counts.failed), (COUNT as u64 - 1, 1), "{report:?}");
+    let failed = report.items.iter().find(|item| item.action == Action::Failed).expect("a failure");
+    let message = failed.message.as_deref().unwrap_or_default();
+    assert!(failed.id == id(1) && message.contains("429"), "{failed:?}");
+    assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("bad", 1)]));
+    world.endpoint.clear_faults();
+    let report = restore(&changefeed, second).await;
+    assert_eq!((report.counts.replace, report.counts.unchanged), (1, COUNT as u64 - 1), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_session_token_that_cannot_be_learned_fails_no_write() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    let refused = Effect::Status { status: 400, substatus: 0 };
+    world.endpoint.inject(Fault { kind: RequestKind::Read, ..fault(100, refused) });
+    let report = restore(&changefeed, second).await;
+    assert_eq!((report.counts.replace, report.counts.create), (30, 10), "{report:?}");
+    assert!(world.endpoint.pending_faults() < 100, "the token was read");
+    assert_eq!(states(&world).await, counted(&[("good", COUNT)]));
 }
 
 #[tokio::test]
@@ -202,41 +231,15 @@ async fn a_refused_etag_that_the_document_still_has_is_sent_again_and_is_no_conf
     for (n, times) in [(1, 2), (2, 6)] {
         world.endpoint.inject(fault(times, refused.clone()).on_item(id(n)));
     }
+    // A document that is said to exist, and is not read.
+    world.endpoint.inject(fault(6, Effect::Status { status: 409, substatus: 0 }).on_item(id(4)));
     let report = restore(&changefeed, second).await;
-    assert_eq!((report.counts.writes(), report.counts.failed), (COUNT as u64 - 1, 1), "{report:?}");
-    let failed = report.items.iter().find(|item| item.action == Action::Failed).expect("a failure");
-    let message = failed.message.as_deref().unwrap_or_default();
-    assert!(failed.id == id(2) && message.contains("refuses the etag that it returns"), "{failed:?}");
-    assert_eq!(states(&world).await, counted(&[("good", COUNT - 1), ("bad", 1)]));
-}
-
-#[tokio::test]
-async fn a_document_that_another_writer_deletes_after_a_refusal_was_not_deleted_by_the_restore() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
-    let stored = put(&world, 1, "new").await;
-    let metadata = json!({"lsn": 1, "operationType": "create", "crts": stored["_ts"]});
-    capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
-    world.endpoint.take_requests();
-    world.endpoint.inject(fault(1, Effect::Status { status: 412, substatus: 0 }).on_item(id(1)));
-    // The restore reads the document before the delete, after the refusal, and before it tries again.
-    let slow = Fault { kind: RequestKind::Read, ..fault(10, Effect::Delay(Duration::from_secs(3))) };
-    world.endpoint.inject(slow.on_item(id(1)));
-    let request =
-        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
-    let other = async {
-        until("the refusal and a read after it", DEADLINE, async || {
-            let requests = world.endpoint.requests();
-            let refused = requests.iter().position(|request| request.status == 412);
-            refused.is_some_and(|refused| requests[refused..].iter().any(|request| request.kind == LoggedKind::Read))
-        })
-        .await;
-        world.container("events").await.delete_item(key(1), &id(1), None).await.expect("deleted");
-    };
-    let (restored, ()) = tokio::join!(changefeed.restores.run(&request), other);
-    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
-    assert_eq!((report.counts.delete, report.counts.unchanged), (0, 1), "{report:?}");
-    let deletes = world.query("changes", "SELECT VALUE c.id FROM c WHERE c.operation = 'delete'").await;
-    assert_eq!(deletes, Vec::<Value>::new(), "the delete of another writer is for capture to record");
+    assert_eq!((report.counts.writes(), report.counts.failed), (COUNT as u64 - 2, 2), "{report:?}");
+    let failed: Vec<_> = report.items.iter().filter(|item| item.action == Action::Failed).collect();
+    for (n, message) in [(2, "refuses the etag that it returns"), (4, "exists, and does not return it")] {
+        let is_failure =
+            |item: &&&PlannedItem| item.id == id(n) && item.message.iter().any(|text| text.contains(message));
+        assert_eq!(failed.iter().filter(is_failure).count(), 1, "{failed:?}");
+    }
+    assert_eq!(states(&world).await, counted(&[("good", COUNT - 2), ("bad", 1)]));
 }

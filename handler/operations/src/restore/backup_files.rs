@@ -116,6 +116,11 @@ impl fmt::Display for FilePosition {
 const ACTION: &str = "reading the backup";
 
 impl BackupFiles {
+    /// Whether documents are often on several lines: in JSON files of another tool, of which the later one counts.
+    pub(super) fn may_repeat_documents(&self) -> bool {
+        self.files.iter().any(|file| matches!(file, File::Json { .. }))
+    }
+
     /// Finds the files in these locations: a full backup and its increments in order, or JSON files in one location.
     ///
     /// # Errors

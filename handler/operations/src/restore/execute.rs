@@ -1,13 +1,12 @@
 //! Executes a plan within one request: writes its documents, and records what was done.
 
-use changefeed_cosmos::{Error, MAX_TOGETHER};
+use changefeed_cosmos::Error;
 use changefeed_jobs::{ItemPlaces, JobState, new_id};
-use futures::StreamExt;
 use tokio::time::Instant;
 
 use super::backup_files::Bodies;
 use super::plan::Plan;
-use super::planned_item::PlannedItem;
+use super::planned_item::{Action, PlannedItem};
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
@@ -48,20 +47,20 @@ impl Restores {
             was_begun: false,
             is_after_pages: false,
             bodies: &Bodies::new(),
+            may_repeat_documents: false,
             together: None,
         };
-        let mut results: Vec<(PlannedItem, f64)> = Vec::with_capacity(plan.items.len());
-        let mut groups = futures::stream::iter(plan.items).chunks(MAX_TOGETHER);
         let places = ItemPlaces::new(self.options.concurrency);
-        while let Some(items) = groups.next().await {
-            let written = writer.write_all(items, &places, places.count()).await;
-            results.extend(written.into_iter().map(|(item, outcome)| concluded(item, outcome)));
-        }
-        let mut request_charge = results.iter().map(|(_, charge)| charge).sum();
-        let mut items: Vec<PlannedItem> = results.into_iter().map(|(item, _)| item).collect();
+        let written = writer.write_in_groups(plan.items, &places, places.count()).await;
+        let written = written.into_iter().map(|(item, outcome)| concluded(item, outcome));
+        let (mut items, charges): (Vec<PlannedItem>, Vec<f64>) = written.unzip();
+        let mut request_charge: f64 = charges.into_iter().sum();
         match writer.write_refused(&mut items).await {
             Ok(charge) => request_charge += charge,
-            Err(error) => log::warn!("{error}"),
+            // Some of them may have been written: an undo looks at those that failed.
+            Err(error) => items.iter_mut().filter(|item| item.refusal.is_some()).for_each(|item| {
+                (item.action, item.message) = (Action::Failed, Some(error.to_string()));
+            }),
         }
         record.finish(items, request_charge, self.jobs.now());
         self.save(&record).await?;

@@ -20,6 +20,7 @@ mod execute_plan;
 mod forecast;
 mod joint_restore;
 mod latest_entries;
+mod own_write;
 mod plan;
 mod plan_backup;
 mod plan_document;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::write::{DocumentWriter, Outcome};
 
 /// The number of versions that are usually stored after the one that was deleted.
-const EXPECTED_SINCE: usize = 10;
+pub(super) const EXPECTED_SINCE: usize = 10;
 /// How long a restore that has deleted a document may take to record it.
 const RECORDING: Duration = Duration::from_secs(2);
 /// How often it is looked for.

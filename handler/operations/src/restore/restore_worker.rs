@@ -423,15 +423,12 @@ impl<'a> RestoreWorker<'a> {
         deadline: Instant,
     ) -> Result<RestorePage, Error> {
         let writer = self.writer(bodies, was_begun, deadline);
-        let mut results: Vec<Result<PlannedItem, Error>> = Vec::new();
-        let mut groups = futures::stream::iter(planned_items(&stored.page)).chunks(MAX_TOGETHER);
-        while let Some(items) = groups.next().await {
-            self.restores.erased(deadline).await?;
-            let written = writer.write_all(items, &self.places(), self.requests_of_a_page()).await;
-            results.extend(written.into_iter().map(|(item, outcome)| concluded_unless_transient(item, outcome)));
-        }
+        self.restores.erased(deadline).await?;
+        let items = planned_items(&stored.page);
+        let written = writer.write_in_groups(items, &self.places(), self.requests_of_a_page()).await;
+        let written = written.into_iter().map(|(item, outcome)| concluded_unless_transient(item, outcome));
         // All writes have ended. After a transient failure, the same plan is executed again.
-        let mut items = results.into_iter().collect::<Result<Vec<PlannedItem>, Error>>()?;
+        let mut items = written.collect::<Result<Vec<PlannedItem>, Error>>()?;
         writer.write_refused(&mut items).await?;
         let tags = refused_tags(&items);
         let items = items.into_iter().map(StoredItem::from).collect();
@@ -455,6 +452,7 @@ impl<'a> RestoreWorker<'a> {
             was_begun,
             is_after_pages: false,
             bodies,
+            may_repeat_documents: matches!(&self.subject, Subject::Backup(_, files) if files.may_repeat_documents()),
             together: None,
         }
     }

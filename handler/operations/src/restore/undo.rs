@@ -13,6 +13,7 @@ use super::planned_item::{Action, PlannedItem, sorted};
 use super::read_together::ReadTogether;
 use super::restore_record::RestoreRecord;
 use super::restores::Restores;
+use super::write::{ATTEMPTS, READ_AGAIN, is_old_read};
 
 /// The action of the plan, for an item too that failed, or that a worker wrote after it was refused and before it recorded that.
 fn planned_action(item: &PlannedItem) -> Action {
@@ -126,13 +127,28 @@ impl Restores {
     ) -> Result<PlannedItem, Error> {
         let name = done.name();
         let done = PlannedItem { action: planned_action(&done), ..done };
-        let live = match together.live_of(&name) {
+        let mut live = match together.live_of(&name) {
             Some(live) => live,
             None => self.history.live_in(container, &name, "live").await?,
         };
         let replaced = done.replaced_version.as_deref().map(VersionId::from);
-        if live.as_ref().zip(replaced.as_ref()).is_some_and(|(live, replaced)| live.id == replaced.plain()) {
-            return Ok(PlannedItem::without_write(name, Action::Unchanged));
+        let is_replaced = |live: Option<&Version>| {
+            live.zip(replaced.as_ref()).is_some_and(|(live, replaced)| live.id == replaced.plain())
+        };
+        // A version that was certainly overwritten is from a replica that the restore has not reached.
+        for _ in 1..ATTEMPTS {
+            if done.restored_etag.is_none() || !is_replaced(live.as_ref()) {
+                break;
+            }
+            tokio::time::sleep(READ_AGAIN).await;
+            live = self.history.live_in(container, &name, "live").await?;
+        }
+        if is_replaced(live.as_ref()) {
+            return if done.restored_etag.is_some() {
+                Err(is_old_read(&name, "returns a version of the document that the restore has overwritten"))
+            } else {
+                Ok(PlannedItem::without_write(name, Action::Unchanged))
+            };
         }
         let before = match &done.replaced_version {
             Some(version) if done.action != Action::Create && record.into.is_none() => {

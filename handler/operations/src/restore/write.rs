@@ -22,9 +22,9 @@ use super::unique_keys::{Refusal, refusals};
 
 /// Attempts of a forced write while other writers change the document, and of a write that is refused although nothing seems to have
 /// changed.
-const ATTEMPTS: usize = 5;
-/// How long a write that was refused waits for a read of what has changed.
-const READ_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const ATTEMPTS: usize = 5;
+/// How long a write that was refused, and an undo, wait before they read a document again, whose read was old.
+pub(super) const READ_AGAIN: Duration = Duration::from_millis(100);
 
 /// Writes the documents of a restore.
 #[derive(Clone, Copy)]
@@ -48,6 +48,8 @@ pub(super) struct DocumentWriter<'a> {
     pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
+    /// Whether documents are often on several lines of a backup.
+    pub may_repeat_documents: bool,
     /// What was read before, for several items together.
     pub together: Option<&'a ReadTogether>,
 }
@@ -137,11 +139,9 @@ impl DocumentWriter<'_> {
         let name = item.name();
         let (mut body, mut was_sent) = match prepared {
             Some(prepared) => (Some(prepared.body), prepared.was_sent),
-            None => match self.body(item, &name).await {
-                Err(error) if error.kind() == ErrorKind::Conflict => {
-                    return Ok(Outcome::Conflict(error.message().to_owned()));
-                }
-                body => (body?, false),
+            None => match self.body_unless_conflict(item, &name).await? {
+                Ok(body) => (body, false),
+                Err(conflict) => return Ok(conflict),
             },
         };
         let key = match &body {
@@ -149,6 +149,9 @@ impl DocumentWriter<'_> {
             None => name.partition_key.clone(),
         };
         let mut expected = item.live_etag.clone();
+        // With force, what is composed of the live document is composed again when that has changed.
+        let composed = (self.force && self.composition.composes(item)).then(|| item.clone());
+        let mut composed_of = expected.clone();
         for attempt in 1.. {
             let together = self.together.filter(|_| attempt == 1);
             let live = match together.and_then(|read| read.planned_live_of(item, &name, self.is_monitored)) {
@@ -159,6 +162,14 @@ impl DocumentWriter<'_> {
                 return Ok(outcome);
             }
             expected = live.as_ref().and_then(|live| live.etag.clone());
+            if let Some(planned) = composed.as_ref().filter(|_| composed_of != expected) {
+                body = match self.body_unless_conflict(planned, &name).await? {
+                    Ok(body) => body,
+                    Err(conflict) => return Ok(conflict),
+                };
+                body.iter_mut().for_each(|body| body.keep_fields_of(live.as_ref()));
+                composed_of = expected.clone();
+            }
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
                 Ok(Some((etag, charge))) => {
                     if body.is_none() {
@@ -171,13 +182,17 @@ impl DocumentWriter<'_> {
                     let replaced = live;
                     let live = self.live(&name).await?;
                     match self.compare(live.as_ref(), body.as_ref()) {
-                        Comparison::Unclear if body.is_none() => return self.deleted(&name, replaced.as_ref()).await,
+                        // A delete that was executed would not be refused.
+                        Comparison::Unclear if body.is_none() => return Ok(Outcome::AlreadyDone),
                         // The reply to the write was lost.
                         Comparison::Own | Comparison::Unclear => {
                             return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
                         }
                         Comparison::Same => return Ok(Outcome::AlreadyDone),
                         Comparison::Different => {}
+                    }
+                    if self.is_changed_since(item, live.as_ref(), expected.as_deref()) {
+                        return Ok(written_and_changed(item));
                     }
                     let may_be_unique_key = error.kind() == ErrorKind::Conflict && live.is_some() == replaced.is_some();
                     if let Some(body) = body.as_ref().filter(|_| may_be_unique_key)
@@ -190,8 +205,14 @@ impl DocumentWriter<'_> {
                     // A delete that was executed would not be refused by its etag.
                     was_sent |= is_old && body.is_some();
                     if !(self.force || is_old) || attempt == ATTEMPTS {
+                        let has_unique_keys = !self.container.definition().unique_keys.is_empty();
                         return match error.kind() {
-                            ErrorKind::PreconditionFailed if is_old => Err(is_old_read(&name)),
+                            ErrorKind::PreconditionFailed if is_old => {
+                                Err(is_old_read(&name, "refuses the etag that it returns for the document"))
+                            }
+                            ErrorKind::Conflict if is_old && live.is_none() && !has_unique_keys => {
+                                Err(is_old_read(&name, "says that the document exists, and does not return it"))
+                            }
                             _ => Ok(Outcome::Conflict(changed(live.as_ref()))),
                         };
                     }
@@ -227,22 +248,35 @@ impl DocumentWriter<'_> {
         let live_etag = live.and_then(|live| live.etag.as_deref());
         match self.is_written(item, &name, live, body, was_sent).await? {
             Some(true) => {
-                self.complete_record(item, &name).await?;
+                self.complete_record(item, &name, live).await?;
                 return Ok(Some(Outcome::Written(live_etag.map(str::to_owned), 0.0)));
             }
             Some(false) => return Ok(Some(Outcome::AlreadyDone)),
             None => {}
         }
-        // A document can be on several lines of a backup: the later line overwrites what this restore wrote.
-        let is_own_line = item.backup_line.is_some() && self.is_stamped(live);
+        // A document can be on several lines of a backup: the later line overwrites what this restore wrote. After an interruption,
+        // another writer may have changed what was written for this line.
+        let is_interrupted = self.was_begun || was_sent;
+        let is_own_line =
+            item.backup_line.is_some() && self.is_stamped(live) && (self.may_repeat_documents || !is_interrupted);
         if is_own_line && self.is_after_pages {
             return Ok(Some(Outcome::Conflict("another line of the backup has been restored since".to_owned())));
+        }
+        if self.is_changed_since(item, live, expected) {
+            self.complete_record(item, &name, live).await?;
+            return Ok(Some(written_and_changed(item)));
         }
         if live_etag != expected && !self.force && !is_own_line {
             return Ok(Some(Outcome::Conflict(changed(live))));
         }
         if let Some(live) = live {
-            item.replaced_version = Some(self.save_version(&name, live).await?.into());
+            match self.save_version(&name, live).await {
+                Ok(saved) => item.replaced_version = Some(saved.into()),
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    return Ok(Some(Outcome::Conflict(error.message().to_owned())));
+                }
+                Err(error) => return Err(error),
+            }
         }
         item.action = match (live, body) {
             (_, None) => Action::Delete,
@@ -253,42 +287,17 @@ impl DocumentWriter<'_> {
         Ok(None)
     }
 
-    /// The item with its outcome, if this restore has written the document. Nothing is written.
-    ///
-    /// # Errors
-    /// When the document cannot be read.
-    pub(super) async fn find_written(&self, mut item: PlannedItem) -> Result<Option<PlannedItem>, Error> {
-        let name = item.name();
-        let mut body = self.body(&item, &name).await?;
-        let live = self.live(&name).await?;
-        if let Some(body) = &mut body {
-            body.keep_fields_of(live.as_ref());
-        }
-        if self.is_written(&item, &name, live.as_ref(), &body, false).await? != Some(true) {
-            return Ok(None);
-        }
-        self.complete_record(&mut item, &name).await?;
-        Ok(Some(PlannedItem { restored_etag: live.and_then(|live| live.etag), ..item }))
-    }
-
-    /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not. `was_sent`: see
-    /// [`Prepared`].
-    async fn is_written(
+    /// [`Self::body`], or the conflict that there is instead.
+    pub(super) async fn body_unless_conflict(
         &self,
         item: &PlannedItem,
         name: &DocumentName,
-        live: Option<&Version>,
-        body: &Option<Body>,
-        was_sent: bool,
-    ) -> Result<Option<bool>, Error> {
-        Ok(match self.compare(live, body.as_ref()) {
-            Comparison::Own => Some(true),
-            Comparison::Unclear if was_sent => Some(true),
-            Comparison::Same => Some(false),
-            Comparison::Unclear if self.is_shared => Some(self.is_own(item, name, body).await?),
-            Comparison::Unclear => Some(false),
-            Comparison::Different => None,
-        })
+    ) -> Result<Result<Option<Body>, Outcome>, Error> {
+        match self.body(item, name).await {
+            Ok(body) => Ok(Ok(body)),
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(Err(Outcome::Conflict(error.message().to_owned()))),
+            Err(error) => Err(error),
+        }
     }
 
     /// The body to write; `None` for a delete. The caller sets the fields that the live document decides.
@@ -341,12 +350,6 @@ impl DocumentWriter<'_> {
         Ok(body)
     }
 
-    /// Whether this restore was the last to write the document.
-    pub(super) fn is_stamped(&self, live: Option<&Version>) -> bool {
-        let document = live.and_then(|live| live.document.as_ref());
-        document.is_some_and(|document| self.restores.is_stamped_by(document, self.restore_id))
-    }
-
     pub(super) fn compare(&self, live: Option<&Version>, body: Option<&Body>) -> Comparison {
         self.restores.compare(live.and_then(|live| live.document.as_ref()), body, self.restore_id)
     }
@@ -373,50 +376,6 @@ impl DocumentWriter<'_> {
         }
         let is_missing = self.together.is_some_and(|read| read.is_missing(name, live));
         self.restores.history.ensure_stored_exactly(name, live, is_missing, self.deadline).await
-    }
-
-    /// Whether it was this restore that deleted a document, or wrote one without a stamp. A restore saves the overwritten version
-    /// first, and records a delete after it.
-    async fn is_own(&self, item: &PlannedItem, name: &DocumentName, body: &Option<Body>) -> Result<bool, Error> {
-        let (Some(replaced), true) = (&item.replaced_version, self.is_monitored) else { return Ok(self.was_begun) };
-        let Some(removed) = self.exact_version(name, replaced).await? else { return Ok(false) };
-        if body.is_some() {
-            return Ok(true);
-        }
-        if self.was_begun {
-            return match self.recorded_removal(name, &removed).await? {
-                Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
-                None => self.store_removal(Some(&removed)).await.map(|()| true),
-            };
-        }
-        // Unless a worker whose claim has expired executes the same plan, another writer has deleted it.
-        Ok(self.removal(name, &removed).await?.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
-    }
-
-    /// Completes the record of a write by an interrupted worker: an inexact record of the overwritten version has an exact twin.
-    async fn complete_record(&self, item: &mut PlannedItem, name: &DocumentName) -> Result<(), Error> {
-        if let (Some(replaced), true) = (&item.replaced_version, self.is_monitored)
-            && let Some(version) = self.exact_version(name, replaced).await?
-        {
-            item.replaced_version = Some(version.id.to_string());
-        }
-        Ok(())
-    }
-
-    /// A stored version, or its exact twin if it is not exact.
-    pub(super) async fn exact_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
-        match self.stored_version(name, id).await? {
-            Some(stored) if !stored.exact => self.stored_version(name, &stored.id.exact()).await,
-            stored => Ok(stored),
-        }
-    }
-
-    async fn stored_version(&self, name: &DocumentName, id: &str) -> Result<Option<Version>, Error> {
-        match self.restores.history.version(name, id).await {
-            Ok(version) => Ok(Some(version)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
     }
 
     /// The new etag and the request units; `None` for a delete of a document that does not exist.
@@ -449,13 +408,20 @@ impl DocumentWriter<'_> {
     }
 }
 
+/// The outcome of a document that this restore has written, and that another writer has changed since. Without an etag, an undo compares
+/// the content, and finds the change.
+fn written_and_changed(item: &mut PlannedItem) -> Outcome {
+    item.message = Some("written; another writer has changed it since".to_owned());
+    Outcome::Written(None, 0.0)
+}
+
 /// Whether a write failed because the document has changed.
 fn is_changed(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict | ErrorKind::NotFound)
 }
 
-fn is_old_read(name: &DocumentName) -> Error {
-    let message = "the service refuses the etag that it returns for the document; retry later";
+pub(super) fn is_old_read(name: &DocumentName, what: &str) -> Error {
+    let message = format!("the service {what}; retry later");
     Error::new(ErrorKind::Unavailable, format!("writing document {}", printable(&name.id)), message)
 }
 

@@ -17,7 +17,7 @@ pub struct ProcessArguments {
     /// Change feed mode: LatestVersion or AllVersionsAndDeletes; default: CHANGEFEED_MODE
     #[arg(long, value_parser = ChangeFeedMode::from_str)]
     pub mode: Option<ChangeFeedMode>,
-    /// Start if there are no leases yet: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)
+    /// Where capture starts if no leases exist: now, beginning, or a time; default: beginning (AllVersionsAndDeletes: now)
     #[arg(long, allow_hyphen_values = true, value_parser = StartFrom::parse)]
     pub from: Option<StartFrom>,
     /// Name of this instance in the leases, unique per instance; default: a random name
@@ -35,7 +35,7 @@ pub struct ProcessArguments {
     /// Maximum number of changes in a batch; default: the service's, 100
     #[arg(long)]
     pub max_items: Option<NonZeroU32>,
-    /// Longest wait between polls of an idle change feed [default: 5000]. After a change, the wait begins at 80 ms and grows
+    /// Longest wait between polls [default: 5000]; after a change it grows from 80 ms
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     pub poll_delay_ms: Option<u64>,
     /// Interval for acquiring leases [default: 13000]

@@ -20,13 +20,17 @@ pub enum RestoreCommand {
     #[command(after_help = format!("{FILTERS}{}", time::help(
         "Examples:\n  changefeed restore run --id 28036 --pk 28036 --as-of -10m\n  \
          changefeed restore run --filter city_name=Davidson --before 10:31 --dry-run\n  \
-         changefeed restore run --changed-between 10:31 10:40 --later-changes merge"
+         changefeed restore run --changed-between 10:31 10:40 --later-changes merge\n\n\
+         With --changed-between, --later-changes says what happens to documents that changed after TO:\n  \
+         conflict: report them and write nothing; keep: leave them as they are;\n  \
+         overwrite: return them to before FROM and lose the later changes; merge: undo only what changed in between\n\n\
+         Exit codes: 0 done, 1 failed or detached, 3 conflicts, unknown states or no match, 4 declined"
     )))]
     Run(Box<RestoreArguments>),
     /// List restores, newest first
     #[command(after_help = "Example:\n  changefeed restore list --wide")]
     List(ListArguments),
-    /// Show one restore, document by document
+    /// Show a restore: its state, its counts and its first documents
     #[command(after_help = "Example:\n  changefeed restore show 1795790400-5f3a9c01 --follow")]
     Show {
         /// Id of the restore
@@ -37,7 +41,7 @@ pub enum RestoreCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// List every document of a restore
+    /// List all documents of a restore
     #[command(
         after_help = "Example:\n  changefeed restore items 1795790400-5f3a9c01 --action conflict --action failed"
     )]
@@ -50,8 +54,10 @@ pub enum RestoreCommand {
         #[command(flatten)]
         list: ListArguments,
     },
-    /// Execute the plan of a dry run that is a job, exactly as it was shown; once
-    #[command(after_help = "Example:\n  changefeed restore execute 1795790400-5f3a9c01 --reason 'release of 10:31'")]
+    /// Execute a stored plan exactly as it was shown: once, within a week
+    #[command(
+        after_help = "A plan is stored by --dry-run --store, and by the dry run of a large restore.\n\nExample:\n  changefeed restore execute 1795790400-5f3a9c01 --reason 'release of 10:31'"
+    )]
     Execute {
         /// Id of the dry run
         id: String,
@@ -101,7 +107,7 @@ pub struct RestoreArguments {
     /// Restore the document with this id; needs --pk or --partition-key
     #[arg(long, help_heading = DOCUMENTS)]
     pub id: Option<String>,
-    /// Partition key value, if it is a single string; without --id, restore all its documents
+    /// Partition key value, if it is a single string; without --id, restore every document that has it
     #[arg(long, help_heading = DOCUMENTS)]
     pub pk: Option<String>,
     /// Partition key value as a JSON array of its components
@@ -110,7 +116,7 @@ pub struct RestoreArguments {
     /// Restore documents that match, such as city_name=Davidson; if repeated, all must match
     #[arg(long = "filter", value_name = "FILTER", value_parser = Filter::parse, help_heading = DOCUMENTS)]
     pub filters: Vec<Filter>,
-    /// Document state that the filters match; default: target
+    /// State that the filters match: the one to restore or the live one; default: target
     #[arg(long, value_enum, requires = "filters", help_heading = DOCUMENTS)]
     pub filter_on: Option<FilterOnArgument>,
     /// Restore every document
@@ -125,15 +131,15 @@ pub struct RestoreArguments {
     /// Restore the version with this id, or the beginning of one; needs --id
     #[arg(long, group = "target", help_heading = STATE)]
     pub version: Option<String>,
-    /// Undo what changed between two times
+    /// Undo what changed between two times, both included
     #[arg(
         long, value_names = ["FROM", "TO"], num_args = 2, group = "target", allow_hyphen_values = true,
         value_parser = time::parse, help_heading = DOCUMENTS)]
     pub changed_between: Vec<TimeExpression>,
-    /// Documents changed later; default: conflict
+    /// What happens to documents that changed after the window; default: conflict
     #[arg(long, value_enum, value_name = "HOW", requires = "changed_between", help_heading = STATE)]
     pub later_changes: Option<LaterChangesArgument>,
-    /// With --later-changes merge: a document that would keep any change of the window is a conflict
+    /// With merge: a document that would keep a part of what changed in the window is a conflict
     #[arg(long, requires = "later_changes", help_heading = STATE)]
     pub strict: bool,
     /// With --changed-between: only versions of this actor
@@ -144,7 +150,7 @@ pub struct RestoreArguments {
     /// Delete documents that are known not to have existed at that time
     #[arg(long, help_heading = EXECUTION)]
     pub delete_created_after: bool,
-    /// Write into this container instead of the monitored one
+    /// Write into this existing container, of the same partition key, instead of the monitored one
     #[arg(long, value_name = "CONTAINER", help_heading = EXECUTION)]
     pub into: Option<String>,
     /// With --dry-run: store the plan, to execute it later exactly as it was shown

@@ -23,7 +23,7 @@ pub enum SourceCommand {
         #[command(flatten)]
         output: ListOutput,
     },
-    /// Remove the folders of a source's triggers, and print the settings to set; containers are left
+    /// Remove the folders of a source's triggers, and print the settings to set; containers and leases are not deleted
     #[command(after_help = "Example:\n  changefeed source remove orders")]
     Remove {
         /// Name of the source
@@ -44,10 +44,10 @@ impl SourceCommand {
 pub struct AddArguments {
     /// Name of the source: lowercase letters and digits, the first of them a letter
     pub name: SourceName,
-    /// Container of the versions; default: the monitored container's name with -changes after it
+    /// Container of the versions; default: the monitored container's name and -changes
     #[arg(long, value_name = "NAME")]
     changes: Option<String>,
-    /// Prefix of the leases; default: the name
+    /// Prefix of the leases; default: the name of the source
     #[arg(long, value_name = "PREFIX")]
     lease_prefix: Option<String>,
     /// Change feed mode: LatestVersion or AllVersionsAndDeletes; default: CHANGEFEED_MODE

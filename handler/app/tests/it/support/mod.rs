@@ -2,6 +2,7 @@
 
 pub mod backups;
 mod blob_service;
+pub mod broken;
 pub mod capture_rules;
 mod client;
 mod collector;

@@ -1,0 +1,200 @@
+//! Other writers change documents while a restore writes them, or before an interrupted one resumes. What they wrote is not lost, and the
+//! record says what the restore did.
+
+use std::time::Duration;
+
+use changefeed_jobs::JobState;
+use changefeed_operations::{Action, Changefeed, PlannedItem, Restored, UndoRequest};
+use local_cosmos::{Effect, Fault, LoggedKind, RequestKind};
+use serde_json::{Value, json};
+
+use crate::support::backups::run_backup;
+use crate::support::broken::{
+    COUNT, a_batch_is_written, broken, counted, fault, id, key, put, restore, restore_by, states, undo,
+};
+use crate::support::jobs::{
+    capture, capture_as_one_state, finish, restore_request, restore_view, small_limits, start_restore,
+};
+use crate::support::{DEADLINE, World, until, version_id};
+
+/// Longer than any test: what waits so long is never executed.
+const NEVER: Duration = Duration::from_secs(600);
+
+/// Runs a worker of a job, and kills it when so many documents are good.
+async fn kill_when_good(world: &World, changefeed: &Changefeed, job: &str, count: usize) {
+    let are_good = async || states(world).await.get("good") == Some(&count);
+    tokio::select! {
+        end = changefeed.runner.run_slice(job, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = until("documents are written", DEADLINE, are_good) => {}
+    }
+    world.endpoint.clear_faults();
+}
+
+fn item_of(items: &[PlannedItem], n: usize) -> &PlannedItem {
+    items.iter().find(|item| item.id == id(n)).unwrap_or_else(|| panic!("no item {n}: {items:?}"))
+}
+
+/// An application reads a document, changes one of its fields, and replaces it whole. Returns it as it is stored.
+async fn change_a_field(world: &World, n: usize) -> Value {
+    let query = format!("SELECT * FROM c WHERE c.id = '{}'", id(n));
+    let mut document = world.query("events", &query).await.pop().expect("a document");
+    document["stock"] = json!(7);
+    world.put(key(n), document).await
+}
+
+#[tokio::test]
+async fn a_forced_restore_that_resumes_records_what_it_has_overwritten_and_the_undo_brings_that_back() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let second = broken(&world, &changefeed).await;
+    let documents: Vec<Value> = (0..3).map(|n| json!({"id": id(n), "pk": key(n)})).collect();
+    let request = json!({"documents": documents, "asOf": second, "force": true, "dryRun": true, "store": true});
+    let plan = start_restore(&changefeed, request).await;
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Planned);
+    // Versions without a sequence number are ordered by their seconds.
+    let planned = chrono::Utc::now().timestamp();
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > planned).await;
+    // The first one did not exist when the restore was planned.
+    let later = [put(&world, 0, "later").await, put(&world, 1, "later").await];
+    capture(&changefeed, &later[1..]).await;
+    world.endpoint.inject(fault(1, Effect::Delay(NEVER)).on_item(id(2)));
+    changefeed.restores.execute_plan(&plan).await.expect("started");
+    kill_when_good(&world, &changefeed, &plan, 2).await;
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
+    let items = restore_view(&changefeed, &plan).await.record.items;
+    for (n, later) in later.iter().enumerate() {
+        let item = item_of(&items, n);
+        assert_eq!((item.action, &item.replaced_version), (Action::Replace, &Some(version_id(later))), "{item:?}");
+    }
+    assert_eq!(states(&world).await, counted(&[("good", 3), ("bad", 28)]));
+    let Restored::Job(undo) = changefeed.restores.undo(&plan, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
+    assert_eq!(states(&world).await, counted(&[("later", 2), ("bad", 29)]));
+}
+
+#[tokio::test]
+async fn what_changed_after_a_restore_from_a_backup_wrote_it_is_not_overwritten_when_it_resumes() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    for n in 0..3 {
+        put(&world, n, "good").await;
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let backup = folder.path().join("backup");
+    run_backup(&changefeed, json!({"to": backup})).await;
+    for n in 0..3 {
+        put(&world, n, "bad").await;
+    }
+    world.endpoint.inject(fault(1, Effect::Delay(NEVER)).on_item(id(2)));
+    let job = start_restore(&changefeed, json!({"from": backup})).await;
+    kill_when_good(&world, &changefeed, &job, 2).await;
+    let changed = change_a_field(&world, 1).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Conflicts);
+    let view = restore_view(&changefeed, &job).await;
+    assert_eq!((view.record.counts.replace, view.record.counts.conflict), (2, 1), "{view:?}");
+    assert_eq!(item_of(&view.record.items, 1).action, Action::Conflict);
+    assert_eq!(world.live(key(1), &id(1)).await, Some(changed));
+}
+
+#[tokio::test]
+async fn a_forced_restore_of_fields_leaves_the_other_fields_to_a_writer_that_changes_them_meanwhile() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let other = async {
+        a_batch_is_written(&world).await;
+        change_a_field(&world, 9).await
+    };
+    let request = json!({"all": true, "asOf": second, "fields": ["state"], "force": true});
+    let (report, later) = tokio::join!(restore_by(&changefeed, request), other);
+    assert_eq!(later["state"], "bad");
+    let item = item_of(&report.items, 9);
+    assert_eq!((item.action.is_write(), &item.replaced_version), (true, &Some(version_id(&later))), "{item:?}");
+    let live = world.live(key(9), &id(9)).await.expect("a document");
+    assert_eq!((&live["state"], &live["stock"]), (&json!("good"), &json!(7)));
+}
+
+#[tokio::test]
+async fn a_document_that_changes_after_its_write_whose_reply_was_lost_counts_as_written() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::LoseReply).on_item(id(1)));
+    let slow = Fault { kind: RequestKind::Read, ..fault(1, Effect::Delay(Duration::from_secs(5))) };
+    world.endpoint.inject(slow.on_item(id(1)));
+    let other = async {
+        let query = format!("SELECT VALUE c.state FROM c WHERE c.id = '{}'", id(1));
+        let is_good = async || world.query("events", &query).await == ["good"];
+        until("the document is written", DEADLINE, is_good).await;
+        change_a_field(&world, 1).await
+    };
+    let (report, changed) = tokio::join!(restore(&changefeed, second), other);
+    assert_eq!(report.counts.writes(), COUNT as u64, "{report:?}");
+    let item = item_of(&report.items, 1);
+    let message = item.message.as_deref().unwrap_or_default();
+    assert!(item.restored_etag.is_none() && message.contains("another writer has changed it since"), "{item:?}");
+    let undone = undo(&changefeed, &report).await;
+    assert_eq!((undone.counts.writes(), undone.counts.conflict), (COUNT as u64 - 1, 1), "{undone:?}");
+    assert_eq!(item_of(&undone.items, 1).action, Action::Conflict);
+    assert_eq!(world.live(key(1), &id(1)).await, Some(changed));
+}
+
+#[tokio::test]
+async fn an_undo_does_not_believe_a_read_of_a_version_that_was_overwritten() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    let report = restore(&changefeed, second).await;
+    // As if a replica that the restore has not reached answered: the live version is the one that the record says it replaced.
+    let record = report.id.clone().expect("a record");
+    let jobs = world.container("jobs").await;
+    let mut stored: Value =
+        jobs.read_item(record.clone(), &record, None).await.expect("read").into_model().expect("JSON");
+    let live = world.live(key(1), &id(1)).await.expect("a document");
+    let items = stored["items"].as_array_mut().expect("items");
+    let item = items.iter_mut().find(|item| item["id"] == id(1)).expect("an item");
+    item["replacedVersion"] = json!(version_id(&live));
+    jobs.replace_item(record.clone(), &record, stored, None).await.expect("replaced");
+    let error = changefeed.restores.undo(&record, &UndoRequest::default()).await.expect_err("an old read");
+    assert!(error.is_transient() && error.to_string().contains("has overwritten; retry later"), "{error}");
+}
+
+/// A restore that deletes a document, whose delete is refused, and another writer that deletes it before or after the restore reads it again.
+async fn a_refused_delete(is_deleted_before_the_read: bool) {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
+    let stored = put(&world, 1, "new").await;
+    let metadata = json!({"lsn": 1, "operationType": "create", "crts": stored["_ts"]});
+    capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+    world.endpoint.take_requests();
+    world.endpoint.inject(fault(1, Effect::Status { status: 412, substatus: 0 }).on_item(id(1)));
+    // The restore reads the document before the delete, after the refusal, and before it tries again.
+    let slow = Fault { kind: RequestKind::Read, ..fault(10, Effect::Delay(Duration::from_secs(3))) };
+    world.endpoint.inject(slow.on_item(id(1)));
+    let request =
+        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
+    let other = async {
+        until("the refusal, and a read after it", DEADLINE, async || {
+            let requests = world.endpoint.requests();
+            let refused = requests.iter().position(|request| request.status == 412);
+            let is_read = |from: usize| requests[from..].iter().any(|request| request.kind == LoggedKind::Read);
+            refused.is_some_and(|refused| is_deleted_before_the_read || is_read(refused))
+        })
+        .await;
+        world.container("events").await.delete_item(key(1), &id(1), None).await.expect("deleted");
+    };
+    let (restored, ()) = tokio::join!(changefeed.restores.run(&request), other);
+    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
+    assert_eq!((report.counts.delete, report.counts.unchanged), (0, 1), "{report:?}");
+    let deletes = world.query("changes", "SELECT VALUE c.id FROM c WHERE c.operation = 'delete'").await;
+    assert_eq!(deletes, Vec::<Value>::new(), "the delete of another writer is for capture to record");
+}
+
+#[tokio::test]
+async fn a_document_that_another_writer_deletes_after_a_refusal_was_not_deleted_by_the_restore() {
+    tokio::join!(a_refused_delete(true), a_refused_delete(false));
+}
