@@ -218,7 +218,9 @@ async fn begin_history(worker: &RestoreWorker<'_>, request: &RestoreRequest, pha
             run.set_total(Some(documents.len() as u64));
             return Ok(Parts::one());
         }
+        // A query of one partition key value is not divided by ranges: each part would have all of it.
         Selection::Partition(_) => return Ok(Parts::one()),
+        Selection::Window(window) if window.partition.is_some() => return Ok(Parts::one()),
         Selection::Filter { .. } | Selection::Window(_) | Selection::All => {}
     }
     let container = if phase == Phase::Live { history.monitored() } else { history.changes() };
