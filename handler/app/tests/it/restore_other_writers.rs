@@ -20,14 +20,19 @@ use crate::support::{DEADLINE, World, until, version_id};
 /// Longer than any test: what waits so long is never executed.
 const NEVER: Duration = Duration::from_secs(600);
 
-/// Runs a worker of a job, and kills it when so many documents are good.
-async fn kill_when_good(world: &World, changefeed: &Changefeed, job: &str, count: usize) {
-    let are_good = async || states(world).await.get("good") == Some(&count);
+/// Runs a worker of a job, and kills it when these documents are good, before it has recorded anything.
+async fn kill_when_good(world: &World, changefeed: &Changefeed, job: &str, documents: &[usize]) {
+    let are_good = async || {
+        let good = world.query("events", "SELECT VALUE c.id FROM c WHERE c.state = 'good'").await;
+        documents.iter().all(|n| good.contains(&json!(id(*n))))
+    };
     tokio::select! {
         end = changefeed.runner.run_slice(job, "killed", std::future::pending()) => panic!("{end:?}"),
         () = until("documents are written", DEADLINE, are_good) => {}
     }
     world.endpoint.clear_faults();
+    let record = restore_view(changefeed, job).await.record;
+    assert!(record.items.iter().all(|item| item.restored_etag.is_none()), "{record:?}");
 }
 
 fn item_of(items: &[PlannedItem], n: usize) -> &PlannedItem {
@@ -35,10 +40,10 @@ fn item_of(items: &[PlannedItem], n: usize) -> &PlannedItem {
 }
 
 /// An application reads a document, changes one of its fields, and replaces it whole. Returns it as it is stored.
-async fn change_a_field(world: &World, n: usize) -> Value {
+async fn change(world: &World, n: usize, field: &str) -> Value {
     let query = format!("SELECT * FROM c WHERE c.id = '{}'", id(n));
     let mut document = world.query("events", &query).await.pop().expect("a document");
-    document["stock"] = json!(7);
+    document[field] = json!(7);
     world.put(key(n), document).await
 }
 
@@ -59,7 +64,9 @@ async fn a_forced_restore_that_resumes_records_what_it_has_overwritten_and_the_u
     capture(&changefeed, &later[1..]).await;
     world.endpoint.inject(fault(1, Effect::Delay(NEVER)).on_item(id(2)));
     changefeed.restores.execute_plan(&plan).await.expect("started");
-    kill_when_good(&world, &changefeed, &plan, 2).await;
+    kill_when_good(&world, &changefeed, &plan, &[0, 1]).await;
+    // Capture stores what the restore wrote, before it resumes.
+    capture(&changefeed, &world.query("events", "SELECT * FROM c WHERE c.state = 'good'").await).await;
     assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
     let items = restore_view(&changefeed, &plan).await.record.items;
     for (n, later) in later.iter().enumerate() {
@@ -89,13 +96,67 @@ async fn what_changed_after_a_restore_from_a_backup_wrote_it_is_not_overwritten_
     }
     world.endpoint.inject(fault(1, Effect::Delay(NEVER)).on_item(id(2)));
     let job = start_restore(&changefeed, json!({"from": backup})).await;
-    kill_when_good(&world, &changefeed, &job, 2).await;
-    let changed = change_a_field(&world, 1).await;
-    assert_eq!(finish(&changefeed, &job).await, JobState::Conflicts);
+    kill_when_good(&world, &changefeed, &job, &[0, 1]).await;
+    let changed = change(&world, 1, "stock").await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Done);
     let view = restore_view(&changefeed, &job).await;
-    assert_eq!((view.record.counts.replace, view.record.counts.conflict), (2, 1), "{view:?}");
-    assert_eq!(item_of(&view.record.items, 1).action, Action::Conflict);
+    assert_eq!(view.record.counts.replace, 3, "{view:?}");
+    let message = item_of(&view.record.items, 1).message.as_deref().unwrap_or_default();
+    assert!(message.contains("another writer has changed it since"), "{view:?}");
     assert_eq!(world.live(key(1), &id(1)).await, Some(changed));
+}
+
+/// The documents of [`broken`], in which a release has written one state. Users have changed two of them since, which are to keep that.
+/// Returns a restore that undoes the release, with force.
+async fn forced_window(world: &World, changefeed: &Changefeed) -> Value {
+    let second = broken(world, changefeed).await;
+    let to = chrono::Utc::now().timestamp();
+    until("the next second", DEADLINE, async || chrono::Utc::now().timestamp() > to).await;
+    for n in [1, 9] {
+        capture(changefeed, &[change(world, n, "phone").await]).await;
+    }
+    json!({"changedBetween": {"from": second + 1, "to": to}, "laterChanges": "merge", "force": true})
+}
+
+#[tokio::test]
+async fn a_forced_undo_of_a_window_leaves_a_document_as_it_is_that_another_writer_has_repaired_meanwhile() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let request = forced_window(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let other = async {
+        a_batch_is_written(&world).await;
+        world.put(key(9), json!({"id": id(9), "pk": key(9), "state": "good", "phone": 7, "stock": 7})).await
+    };
+    let (report, repaired) = tokio::join!(restore_by(&changefeed, request), other);
+    let item = item_of(&report.items, 9);
+    assert_eq!(item.action, Action::Unchanged, "{item:?}");
+    assert_eq!(world.live(key(9), &id(9)).await, Some(repaired));
+    assert_eq!(states(&world).await, counted(&[("good", 30)]));
+}
+
+#[tokio::test]
+async fn a_forced_undo_of_a_window_that_resumes_keeps_the_later_changes_that_it_has_kept_before() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let mut request = forced_window(&world, &changefeed).await;
+    (request["dryRun"], request["store"]) = (json!(true), json!(true));
+    request["pk"] = json!(key(1));
+    let plan = start_restore(&changefeed, request).await;
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Planned);
+    let planned = restore_view(&changefeed, &plan).await.record;
+    assert_eq!((planned.counts.total(), planned.items.len()), (5, 5), "each document once: {planned:?}");
+    let later = change(&world, 1, "stock").await;
+    world.endpoint.inject(fault(1, Effect::Delay(NEVER)).on_item(id(9)));
+    changefeed.restores.execute_plan(&plan).await.expect("started");
+    kill_when_good(&world, &changefeed, &plan, &[1]).await;
+    let written = world.live(key(1), &id(1)).await;
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
+    assert_eq!(world.live(key(1), &id(1)).await, written);
+    let live = written.expect("a document");
+    assert_eq!((&live["state"], &live["phone"], &live["stock"]), (&json!("good"), &json!(7), &json!(7)));
+    let items = restore_view(&changefeed, &plan).await.record.items;
+    assert_eq!(item_of(&items, 1).replaced_version, Some(version_id(&later)), "{items:?}");
 }
 
 #[tokio::test]
@@ -106,7 +167,7 @@ async fn a_forced_restore_of_fields_leaves_the_other_fields_to_a_writer_that_cha
     world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
     let other = async {
         a_batch_is_written(&world).await;
-        change_a_field(&world, 9).await
+        change(&world, 9, "stock").await
     };
     let request = json!({"all": true, "asOf": second, "fields": ["state"], "force": true});
     let (report, later) = tokio::join!(restore_by(&changefeed, request), other);
@@ -129,7 +190,7 @@ async fn a_document_that_changes_after_its_write_whose_reply_was_lost_counts_as_
         let query = format!("SELECT VALUE c.state FROM c WHERE c.id = '{}'", id(1));
         let is_good = async || world.query("events", &query).await == ["good"];
         until("the document is written", DEADLINE, is_good).await;
-        change_a_field(&world, 1).await
+        change(&world, 1, "stock").await
     };
     let (report, changed) = tokio::join!(restore(&changefeed, second), other);
     assert_eq!(report.counts.writes(), COUNT as u64, "{report:?}");
@@ -197,4 +258,36 @@ async fn a_refused_delete(is_deleted_before_the_read: bool) {
 #[tokio::test]
 async fn a_document_that_another_writer_deletes_after_a_refusal_was_not_deleted_by_the_restore() {
     tokio::join!(a_refused_delete(true), a_refused_delete(false));
+}
+
+#[tokio::test]
+async fn a_delete_that_is_recorded_late_is_before_the_document_that_was_created_since() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
+    let captured = async |mut stored: Value, lsn: i64, operation: &str| {
+        let metadata = json!({"lsn": lsn, "operationType": operation, "crts": stored["_ts"]});
+        stored["_lsn"] = json!(lsn);
+        capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+    };
+    captured(put(&world, 1, "new").await, 1, "create").await;
+    // The restore does not know whether it was its delete that was executed, and looks for another one for a while.
+    world.endpoint.inject(fault(1, Effect::LoseReply).on_item(id(1)));
+    let request =
+        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
+    let other = async {
+        until("the document is deleted", DEADLINE, async || world.live(key(1), &id(1)).await.is_none()).await;
+        let again = put(&world, 1, "again").await;
+        captured(again.clone(), 3, "create").await;
+        again["_ts"].as_i64().expect("a time")
+    };
+    let (restored, again) = tokio::join!(changefeed.restores.run(&request), other);
+    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
+    assert_eq!(report.counts.delete, 1, "{report:?}");
+    let deletes = world.query("changes", "SELECT VALUE c.sourceTs FROM c WHERE c.operation = 'delete'").await;
+    assert!(deletes.len() == 1 && deletes[0].as_i64().is_some_and(|second| second <= again), "{deletes:?} {again}");
+    until("the next seconds", DEADLINE, async || chrono::Utc::now().timestamp() > again + 4).await;
+    let request = restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": again + 4}));
+    let plan = changefeed.restores.plan(&request).await.expect("a plan");
+    assert!(format!("{plan:?}").contains("Unchanged"), "{plan:?}");
 }

@@ -116,7 +116,7 @@ impl fmt::Display for FilePosition {
 const ACTION: &str = "reading the backup";
 
 impl BackupFiles {
-    /// Whether documents are often on several lines: in JSON files of another tool, of which the later one counts.
+    /// Whether documents can be on several lines: in JSON files of another tool, of which the later one counts.
     pub(super) fn may_repeat_documents(&self) -> bool {
         self.files.iter().any(|file| matches!(file, File::Json { .. }))
     }

@@ -71,7 +71,14 @@ impl DocumentWriter<'_> {
             document.is_some_and(|document| self.restores.is_same_content(document, &content.over(live.as_ref())))
         };
         match (planned, now.filter(|_| self.force)) {
-            (Some(planned), None) => Ok(planned),
+            (Some(planned), None) => match self.composition.fields.as_ref().filter(|_| self.force && !is_seen) {
+                // The other fields are those of the live document.
+                Some(fields) => match fields.of(live.as_ref(), &planned.over(live.as_ref())) {
+                    Ok(content) => Ok(planned.with_content(content)),
+                    Err(reason) => Err(Error::new(ErrorKind::Conflict, "composing a document", reason)),
+                },
+                None => Ok(planned),
+            },
             (Some(planned), _) if is_done(&planned) => Ok(planned),
             (Some(_), Some(now)) => Ok(now),
             // Without the document that the plan saw, what was planned cannot be composed and compared.
@@ -92,7 +99,12 @@ impl DocumentWriter<'_> {
                     UndoOutcome::Write { content, .. } => {
                         Cow::Owned(self.restores.target(content, versions.omitted().to_vec()))
                     }
-                    _ => return None,
+                    // Nothing is left to undo: this restore or another writer has done it.
+                    UndoOutcome::Unchanged | UndoOutcome::Kept => {
+                        let document = live?.document.clone()?;
+                        return Some(self.restores.target(document, versions.omitted().to_vec()));
+                    }
+                    UndoOutcome::Delete | UndoOutcome::Unknown | UndoOutcome::Conflict { .. } => return None,
                 }
             }
             (Source::Window(_), None) => return None,

@@ -14,7 +14,7 @@ use super::exchange_order::{Exchange, Step, groups, rivals, steps};
 use super::planned_item::{Action, PlannedItem, UniqueKeyRetry};
 use super::stamp::{Body, Comparison};
 use super::unique_keys::{Refusal, unique_values};
-use super::write::{DocumentWriter, changed};
+use super::write::{CHANGED_SINCE, DocumentWriter, changed};
 
 /// The most operations in a transaction.
 const MAX_OPERATIONS: usize = 100;
@@ -92,7 +92,14 @@ impl DocumentWriter<'_> {
             match self.write_together(key, items, &mut group).await {
                 Ok(Transaction::Concluded(charged)) => charge += charged,
                 Ok(Transaction::Refused) => unwritten.extend(group),
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_transient() => {
+                    // They may have been written: an undo looks at documents that failed.
+                    for Refused { index, .. } in &group {
+                        conclude(items, *index, error.to_string());
+                        items.iter_mut().skip(*index).take(1).for_each(|item| item.action = Action::Failed);
+                    }
+                    return Err(error);
+                }
                 Err(error) => log::warn!("{error}"),
             }
         }
@@ -168,7 +175,8 @@ impl DocumentWriter<'_> {
             let is_written = match self.compare(now.as_ref(), Some(body)) {
                 Comparison::Own => true,
                 Comparison::Same | Comparison::Unclear => charge.is_some(),
-                Comparison::Different => false,
+                // Another writer has changed it since.
+                Comparison::Different => charge.is_some() || self.is_stamped(now.as_ref()),
             };
             if is_written {
                 is_any_written = true;
@@ -177,9 +185,11 @@ impl DocumentWriter<'_> {
                 let together = (steps.len() > 1).then_some(together);
                 let field = self.restores.stamp_fields().next().filter(|_| body.is_without_stamp());
                 let stamp = field.map(|_| self.restores.left_out_stamp_message());
-                let messages: Vec<String> = together.into_iter().chain(stamp).collect();
+                let is_changed = self.compare(now.as_ref(), Some(body)) == Comparison::Different;
+                let changed = is_changed.then(|| CHANGED_SINCE.to_owned());
+                let messages: Vec<String> = together.into_iter().chain(stamp).chain(changed).collect();
                 item.message = (!messages.is_empty()).then(|| messages.join("; "));
-                item.restored_etag = now.and_then(|now| now.etag);
+                item.restored_etag = now.filter(|_| !is_changed).and_then(|now| now.etag);
                 item.refusal = None;
             }
         }

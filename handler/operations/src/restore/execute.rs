@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::backup_files::Bodies;
 use super::plan::Plan;
-use super::planned_item::{Action, PlannedItem};
+use super::planned_item::PlannedItem;
 use super::restore_record::{RestoreRecord, RestoreReport};
 use super::restores::Restores;
 use super::undo_claim::UndoClaim;
@@ -57,10 +57,7 @@ impl Restores {
         let mut request_charge: f64 = charges.into_iter().sum();
         match writer.write_refused(&mut items).await {
             Ok(charge) => request_charge += charge,
-            // Some of them may have been written: an undo looks at those that failed.
-            Err(error) => items.iter_mut().filter(|item| item.refusal.is_some()).for_each(|item| {
-                (item.action, item.message) = (Action::Failed, Some(error.to_string()));
-            }),
+            Err(error) => log::warn!("{error}"),
         }
         record.finish(items, request_charge, self.jobs.now());
         self.save(&record).await?;

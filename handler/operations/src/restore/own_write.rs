@@ -58,18 +58,37 @@ impl DocumentWriter<'_> {
     /// first, and records a delete after it.
     async fn is_own(&self, item: &PlannedItem, name: &DocumentName, body: &Option<Body>) -> Result<bool, Error> {
         let (Some(replaced), true) = (&item.replaced_version, self.is_monitored) else { return Ok(self.was_begun) };
-        let Some(removed) = self.exact_version(name, replaced).await? else { return Ok(false) };
+        let Some(removed) = self.exact_version(name, replaced).await? else {
+            return Ok(self.force && self.has_stored(name).await?);
+        };
         if body.is_some() {
             return Ok(true);
         }
         if self.was_begun {
             return match self.recorded_removal(name, &removed).await? {
                 Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
-                None => self.store_removal(Some(&removed)).await.map(|()| true),
+                None => self.store_removal_late(Some(&removed)).await.map(|()| true),
             };
         }
         // Unless a worker whose claim has expired executes the same plan, another writer has deleted it.
-        Ok(self.removal(name, &removed).await?.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
+        self.has_removed(name, &removed).await
+    }
+
+    /// Whether the history has the delete of a version by this restore.
+    pub(super) async fn has_removed(&self, name: &DocumentName, removed: &Version) -> Result<bool, Error> {
+        let removal = if self.is_monitored { self.removal(name, removed).await? } else { None };
+        Ok(removal.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
+    }
+
+    /// Whether the history has a version that this restore has stored: one that it overwrote, or its delete.
+    async fn has_stored(&self, name: &DocumentName) -> Result<bool, Error> {
+        let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
+        while let Some(version) = versions.next().await? {
+            if version.captured_by == self.restore_id || version.id.is_removal_by(self.restore_id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Completes the record of a write by an interrupted worker: what it overwrote. A forced write may have overwritten another version
@@ -117,9 +136,12 @@ impl DocumentWriter<'_> {
         let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
         let mut is_before = false;
         while let Some(version) = versions.next().await? {
-            if is_before || live.is_some_and(|live| version.order() < live.order()) {
+            // What capture has stored of the own write may have another sequence number, or not be exact.
+            let is_own = live.is_some_and(|live| version.id.plain() == live.id.plain());
+            if is_before || !is_own && live.is_some_and(|live| version.order() < live.order()) {
                 let is_newer = match &planned {
                     Some(planned) => version.order() > planned.order(),
+                    // In LatestVersion mode, it may have been deleted again before this restore wrote.
                     None => {
                         version.captured_by == self.restore_id || version.source_ts >= second_of_id(self.restore_id)
                     }
@@ -132,10 +154,11 @@ impl DocumentWriter<'_> {
     }
 
     /// Whether this restore has written the document, and another writer has changed it since and kept the stamp. A forced write
-    /// overwrites that; and a document that is on several lines of a backup may have been written for another line.
+    /// overwrites that; and a document that is on several lines of files may have been written for another line.
     pub(super) fn is_changed_since(&self, item: &PlannedItem, live: Option<&Version>, expected: Option<&str>) -> bool {
         let etag = live.and_then(|live| live.etag.as_deref());
-        !self.force && item.backup_line.is_none() && etag != expected && self.is_stamped(live)
+        let is_own = !self.force && item.action != Action::Delete && !self.may_repeat_documents;
+        is_own && etag != expected && self.is_stamped(live)
     }
 
     /// A stored version, or its exact twin if it is not exact.

@@ -25,7 +25,7 @@ impl DocumentWriter<'_> {
         {
             return Ok(Outcome::AlreadyDone);
         }
-        self.store_removal(removed).await?;
+        self.store_removal_late(removed).await?;
         Ok(Outcome::Written(None, 0.0))
     }
 
@@ -68,14 +68,38 @@ impl DocumentWriter<'_> {
         Ok(found)
     }
 
+    /// [`Self::store_removal`] some time after the delete. If the document was created again since, or the feed has reported the delete,
+    /// the delete was not later than that.
+    pub(super) async fn store_removal_late(&self, removed: Option<&Version>) -> Result<(), Error> {
+        let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
+        let name = removed.document_name();
+        let live = self.live(&name).await?;
+        let mut until = live.map_or(i64::MAX, |live| live.source_ts);
+        let mut versions = self.restores.history.versions_until(&name, i64::MAX, EXPECTED_SINCE).await?;
+        while let Some(version) = versions.next().await? {
+            if version.order() <= removed.order() {
+                break;
+            }
+            until = until.min(version.source_ts);
+        }
+        self.store_removal_until(removed, until).await
+    }
+
     /// Stores a delete of this restore as a version: the change feed may not report it.
     pub(super) async fn store_removal(&self, removed: Option<&Version>) -> Result<(), Error> {
-        let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
+        match removed.filter(|_| self.is_monitored) {
+            Some(removed) => self.store_removal_until(removed, i64::MAX).await,
+            None => Ok(()),
+        }
+    }
+
+    /// `until`: a second since 1970 at which the document was certainly deleted.
+    async fn store_removal_until(&self, removed: &Version, until: i64) -> Result<(), Error> {
         if self.restores.history.rules().await?.excludes(&removed.document_name()) {
             return Ok(());
         }
         let now = self.restores.history.clock().now().await?.time();
-        let second = now.timestamp().max(removed.source_ts);
+        let second = now.timestamp().min(until).max(removed.source_ts);
         let removal = Version {
             // If the changes container is partitioned by pk alone, the removals of a restore share a partition, so the id needs the
             // document.

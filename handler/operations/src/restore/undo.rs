@@ -137,17 +137,18 @@ impl Restores {
         };
         // A version that was certainly overwritten is from a replica that the restore has not reached.
         for _ in 1..ATTEMPTS {
-            if done.restored_etag.is_none() || !is_replaced(live.as_ref()) {
+            if force || done.restored_etag.is_none() || !is_replaced(live.as_ref()) {
                 break;
             }
             tokio::time::sleep(READ_AGAIN).await;
             live = self.history.live_in(container, &name, "live").await?;
         }
         if is_replaced(live.as_ref()) {
-            return if done.restored_etag.is_some() {
-                Err(is_old_read(&name, "returns a version of the document that the restore has overwritten"))
-            } else {
+            // With force it may be live again, because the service has lost the write in a failover.
+            return if done.restored_etag.is_none() || force {
                 Ok(PlannedItem::without_write(name, Action::Unchanged))
+            } else {
+                Err(is_old_read(&name, "returns a version of the document that the restore has overwritten"))
             };
         }
         let before = match &done.replaced_version {

@@ -23,6 +23,8 @@ use super::unique_keys::{Refusal, refusals};
 /// Attempts of a forced write while other writers change the document, and of a write that is refused although nothing seems to have
 /// changed.
 pub(super) const ATTEMPTS: usize = 5;
+/// The message of a document that another writer has changed since this restore wrote it.
+pub(super) const CHANGED_SINCE: &str = "written; another writer has changed it since";
 /// How long a write that was refused, and an undo, wait before they read a document again, whose read was old.
 pub(super) const READ_AGAIN: Duration = Duration::from_millis(100);
 
@@ -48,7 +50,7 @@ pub(super) struct DocumentWriter<'a> {
     pub is_after_pages: bool,
     /// The documents of a backup.
     pub bodies: &'a Bodies,
-    /// Whether documents are often on several lines of a backup.
+    /// Whether documents can be on several lines of the files that are restored.
     pub may_repeat_documents: bool,
     /// What was read before, for several items together.
     pub together: Option<&'a ReadTogether>,
@@ -167,8 +169,11 @@ impl DocumentWriter<'_> {
                     Ok(body) => body,
                     Err(conflict) => return Ok(conflict),
                 };
-                body.iter_mut().for_each(|body| body.keep_fields_of(live.as_ref()));
                 composed_of = expected.clone();
+                if let Some(outcome) = self.conclude(item, &mut body, live.as_ref(), expected.as_deref(), false).await?
+                {
+                    return Ok(outcome);
+                }
             }
             match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
                 Ok(Some((etag, charge))) => {
@@ -182,8 +187,15 @@ impl DocumentWriter<'_> {
                     let replaced = live;
                     let live = self.live(&name).await?;
                     match self.compare(live.as_ref(), body.as_ref()) {
-                        // A delete that was executed would not be refused.
-                        Comparison::Unclear if body.is_none() => return Ok(Outcome::AlreadyDone),
+                        // A delete that was executed would not be refused; but another worker of the job may have deleted.
+                        Comparison::Unclear if body.is_none() => {
+                            return match &replaced {
+                                Some(replaced) if self.is_shared && self.has_removed(&name, replaced).await? => {
+                                    Ok(Outcome::Written(None, 0.0))
+                                }
+                                _ => Ok(Outcome::AlreadyDone),
+                            };
+                        }
                         // The reply to the write was lost.
                         Comparison::Own | Comparison::Unclear => {
                             return Ok(Outcome::Written(live.and_then(|live| live.etag), 0.0));
@@ -254,11 +266,8 @@ impl DocumentWriter<'_> {
             Some(false) => return Ok(Some(Outcome::AlreadyDone)),
             None => {}
         }
-        // A document can be on several lines of a backup: the later line overwrites what this restore wrote. After an interruption,
-        // another writer may have changed what was written for this line.
-        let is_interrupted = self.was_begun || was_sent;
-        let is_own_line =
-            item.backup_line.is_some() && self.is_stamped(live) && (self.may_repeat_documents || !is_interrupted);
+        // A document can be on several lines of files: the later line overwrites what this restore wrote.
+        let is_own_line = self.may_repeat_documents && item.backup_line.is_some() && self.is_stamped(live);
         if is_own_line && self.is_after_pages {
             return Ok(Some(Outcome::Conflict("another line of the backup has been restored since".to_owned())));
         }
@@ -411,7 +420,7 @@ impl DocumentWriter<'_> {
 /// The outcome of a document that this restore has written, and that another writer has changed since. Without an etag, an undo compares
 /// the content, and finds the change.
 fn written_and_changed(item: &mut PlannedItem) -> Outcome {
-    item.message = Some("written; another writer has changed it since".to_owned());
+    item.message = Some(CHANGED_SINCE.to_owned());
     Outcome::Written(None, 0.0)
 }
 
