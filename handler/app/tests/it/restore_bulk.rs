@@ -8,7 +8,7 @@ use local_cosmos::{Effect, Fault, LoggedKind, LoggedRequest, RequestKind};
 use serde_json::json;
 
 use crate::support::broken::{
-    COUNT, a_batch_is_written, broken, counted, fault, id, put, restore, restore_by, states, undo,
+    COUNT, a_batch_is_written, broken, broken_and_slow, counted, fault, id, put, restore, restore_by, states, undo,
 };
 use crate::support::jobs::restore_request;
 use crate::support::{World, version_id};
@@ -76,11 +76,7 @@ async fn after_a_lost_reply_each_document_is_counted_as_written_and_the_undo_bri
 
 #[tokio::test]
 async fn a_document_that_changes_after_it_was_read_is_a_conflict_and_the_others_are_written() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let second = broken(&world, &changefeed).await;
-    // The batch with this document waits before it is executed.
-    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let (world, changefeed, second) = broken_and_slow(1).await;
     let other = async {
         a_batch_is_written(&world).await;
         put(&world, 9, "later").await
@@ -96,10 +92,7 @@ async fn a_document_that_changes_after_it_was_read_is_a_conflict_and_the_others_
 
 #[tokio::test]
 async fn a_forced_restore_writes_over_what_changed_after_it_was_read_and_the_undo_brings_that_back() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let second = broken(&world, &changefeed).await;
-    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let (world, changefeed, second) = broken_and_slow(1).await;
     let other = async {
         a_batch_is_written(&world).await;
         put(&world, 9, "later").await;
@@ -116,10 +109,7 @@ async fn a_forced_restore_writes_over_what_changed_after_it_was_read_and_the_und
 
 #[tokio::test]
 async fn a_document_that_another_writer_creates_first_is_not_written() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let second = broken(&world, &changefeed).await;
-    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(0)));
+    let (world, changefeed, second) = broken_and_slow(0).await;
     // In bulk and once by itself, although there is no such document.
     world.endpoint.inject(fault(2, Effect::Status { status: 409, substatus: 0 }).on_item(id(4)));
     let other = async {
@@ -140,10 +130,7 @@ async fn a_document_that_another_writer_creates_first_is_not_written() {
 
 #[tokio::test]
 async fn documents_of_a_partition_that_is_split_meanwhile_are_written() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let second = broken(&world, &changefeed).await;
-    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let (world, changefeed, second) = broken_and_slow(1).await;
     let split = async {
         a_batch_is_written(&world).await;
         for partition in world.endpoint.partitions("dev", "events").await.expect("partitions") {

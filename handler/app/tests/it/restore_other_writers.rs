@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::backups::run_backup;
 use crate::support::broken::{
-    COUNT, a_batch_is_written, broken, counted, fault, id, key, put, restore, restore_by, states, undo,
+    COUNT, a_batch_is_written, broken, broken_and_slow, counted, fault, id, key, put, restore, restore_by, states, undo,
 };
 use crate::support::jobs::{
     capture, capture_as_one_state, finish, restore_request, restore_view, small_limits, start_restore,
@@ -161,10 +161,7 @@ async fn a_forced_undo_of_a_window_that_resumes_keeps_the_later_changes_that_it_
 
 #[tokio::test]
 async fn a_forced_restore_of_fields_leaves_the_other_fields_to_a_writer_that_changes_them_meanwhile() {
-    let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
-    let second = broken(&world, &changefeed).await;
-    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(1)));
+    let (world, changefeed, second) = broken_and_slow(1).await;
     let other = async {
         a_batch_is_written(&world).await;
         change(&world, 9, "stock").await

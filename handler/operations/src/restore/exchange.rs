@@ -96,7 +96,9 @@ impl DocumentWriter<'_> {
                     // They may have been written: an undo looks at documents that failed.
                     for Refused { index, .. } in &group {
                         conclude(items, *index, error.to_string());
-                        items.iter_mut().skip(*index).take(1).for_each(|item| item.action = Action::Failed);
+                        if let Some(item) = items.get_mut(*index) {
+                            item.action = Action::Failed;
+                        }
                     }
                     return Err(error);
                 }
@@ -172,7 +174,9 @@ impl DocumentWriter<'_> {
             let Some(item) = items.get_mut(*index) else { continue };
             let now = self.live(&item.name()).await?;
             // If the transaction was refused, an earlier attempt whose reply was lost may have been executed.
-            let is_written = match self.compare(now.as_ref(), Some(body)) {
+            let comparison = self.compare(now.as_ref(), Some(body));
+            let is_changed = comparison == Comparison::Different;
+            let is_written = match comparison {
                 Comparison::Own => true,
                 Comparison::Same | Comparison::Unclear => charge.is_some(),
                 // Another writer has changed it since.
@@ -185,7 +189,6 @@ impl DocumentWriter<'_> {
                 let together = (steps.len() > 1).then_some(together);
                 let field = self.restores.stamp_fields().next().filter(|_| body.is_without_stamp());
                 let stamp = field.map(|_| self.restores.left_out_stamp_message());
-                let is_changed = self.compare(now.as_ref(), Some(body)) == Comparison::Different;
                 let changed = is_changed.then(|| CHANGED_SINCE.to_owned());
                 let messages: Vec<String> = together.into_iter().chain(stamp).chain(changed).collect();
                 item.message = (!messages.is_empty()).then(|| messages.join("; "));

@@ -35,7 +35,7 @@ impl DocumentWriter<'_> {
     }
 
     /// Whether the document is as planned: by this restore, or by another writer. `None` when it is not. `was_sent`: see
-    /// [`Prepared`].
+    /// [`Prepared`](super::write::Prepared).
     pub(super) async fn is_written(
         &self,
         item: &PlannedItem,

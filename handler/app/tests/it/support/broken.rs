@@ -1,6 +1,7 @@
 //! Documents that a release broke, and restores of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use changefeed_operations::{Changefeed, RestoreReport, Restored, UndoRequest};
 use local_cosmos::{Effect, Fault, LoggedKind, LoggedRequest, RequestKind};
@@ -83,4 +84,13 @@ pub fn counted(states: &[(&str, usize)]) -> BTreeMap<String, usize> {
 
 pub fn fault(times: u32, effect: Effect) -> Fault {
     Fault { container: Some("events".into()), kind: RequestKind::Write, times, effect }
+}
+
+/// [`broken`] documents, and a request that waits before it is executed: the next write of this document, with those beside it in its batch.
+pub async fn broken_and_slow(n: usize) -> (World, Changefeed, i64) {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let second = broken(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(5))).on_item(id(n)));
+    (world, changefeed, second)
 }
