@@ -81,6 +81,8 @@ impl Reply {
             }
         }
         if self.is_lost {
+            // A status that has no body, such as that of a delete, would arrive whole.
+            response.status(StatusCode::OK);
             let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
             return response.streaming(futures::stream::iter([Err::<Bytes, _>(broken)]));
         }

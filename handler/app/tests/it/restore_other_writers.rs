@@ -224,17 +224,13 @@ async fn an_undo_does_not_believe_a_read_of_a_version_that_was_overwritten() {
 async fn a_refused_delete(is_deleted_before_the_read: bool) {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
-    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
-    let stored = put(&world, 1, "new").await;
-    let metadata = json!({"lsn": 1, "operationType": "create", "crts": stored["_ts"]});
-    capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
+    let (_, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
     world.endpoint.take_requests();
     world.endpoint.inject(fault(1, Effect::Status { status: 412, substatus: 0 }).on_item(id(1)));
     // The restore reads the document before the delete, after the refusal, and before it tries again.
     let slow = Fault { kind: RequestKind::Read, ..fault(10, Effect::Delay(Duration::from_secs(3))) };
     world.endpoint.inject(slow.on_item(id(1)));
-    let request =
-        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
+    let request = restore_request(request);
     let other = async {
         until("the refusal, and a read after it", DEADLINE, async || {
             let requests = world.endpoint.requests();
@@ -257,34 +253,109 @@ async fn a_document_that_another_writer_deletes_after_a_refusal_was_not_deleted_
     tokio::join!(a_refused_delete(true), a_refused_delete(false));
 }
 
+/// Captures a change as the feed of all versions and deletes reports it.
+async fn capture_by_feed(changefeed: &Changefeed, mut stored: Value, lsn: i64, operation: &str) {
+    let metadata = match operation {
+        "delete" => json!({"lsn": lsn, "operationType": operation, "crts": stored["_ts"], "id": stored["id"],
+            "partitionKey": {"pk": stored["pk"]}}),
+        _ => json!({"lsn": lsn, "operationType": operation, "crts": stored["_ts"]}),
+    };
+    stored["_lsn"] = json!(lsn);
+    let current = if operation == "delete" { Value::Null } else { stored };
+    capture(changefeed, &[json!({"current": current, "metadata": metadata})]).await;
+}
+
+/// A document, and the request for a restore to a second before it was created, which deletes it.
+async fn a_document_that_a_restore_deletes(world: &World, changefeed: &Changefeed) -> (Value, Value) {
+    let before = capture_as_one_state(changefeed, &[put(world, 0, "old").await]).await;
+    let stored = put(world, 1, "new").await;
+    capture_by_feed(changefeed, stored.clone(), 1, "create").await;
+    let request = json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true});
+    (stored, request)
+}
+
+async fn is_deleted(world: &World) {
+    until("the document is deleted", DEADLINE, async || world.live(key(1), &id(1)).await.is_none()).await;
+}
+
+/// The seconds of the deletes that the history has.
+async fn seconds_of_deletes(world: &World) -> Vec<i64> {
+    let seconds = world.query("changes", "SELECT VALUE c.sourceTs FROM c WHERE c.operation = 'delete'").await;
+    seconds.iter().map(|second| second.as_i64().expect("a second")).collect()
+}
+
+async fn wait_until_after(second: i64) {
+    until("later seconds", DEADLINE, async || chrono::Utc::now().timestamp() > second).await;
+}
+
 #[tokio::test]
 async fn a_delete_that_is_recorded_late_is_before_the_document_that_was_created_since() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
-    let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
-    let captured = async |mut stored: Value, lsn: i64, operation: &str| {
-        let metadata = json!({"lsn": lsn, "operationType": operation, "crts": stored["_ts"]});
-        stored["_lsn"] = json!(lsn);
-        capture(&changefeed, &[json!({"current": stored, "metadata": metadata})]).await;
-    };
-    captured(put(&world, 1, "new").await, 1, "create").await;
+    let (_, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
     // The restore does not know whether it was its delete that was executed, and looks for another one for a while.
     world.endpoint.inject(fault(1, Effect::LoseReply).on_item(id(1)));
-    let request =
-        restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": before, "deleteCreatedAfter": true}));
+    let request = restore_request(request);
     let other = async {
-        until("the document is deleted", DEADLINE, async || world.live(key(1), &id(1)).await.is_none()).await;
+        is_deleted(&world).await;
         let again = put(&world, 1, "again").await;
-        captured(again.clone(), 3, "create").await;
+        capture_by_feed(&changefeed, again.clone(), 3, "create").await;
         again["_ts"].as_i64().expect("a time")
     };
     let (restored, again) = tokio::join!(changefeed.restores.run(&request), other);
     let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
     assert_eq!(report.counts.delete, 1, "{report:?}");
-    let deletes = world.query("changes", "SELECT VALUE c.sourceTs FROM c WHERE c.operation = 'delete'").await;
-    assert!(deletes.len() == 1 && deletes[0].as_i64().is_some_and(|second| second <= again), "{deletes:?} {again}");
-    until("the next seconds", DEADLINE, async || chrono::Utc::now().timestamp() > again + 4).await;
+    let deletes = seconds_of_deletes(&world).await;
+    assert!(deletes.len() == 1 && deletes[0] <= again, "{deletes:?} {again}");
+    wait_until_after(again + 4).await;
     let request = restore_request(json!({"id": id(1), "partitionKey": [key(1)], "asOf": again + 4}));
     let plan = changefeed.restores.plan(&request).await.expect("a plan");
     assert!(format!("{plan:?}").contains("Unchanged"), "{plan:?}");
+}
+
+#[tokio::test]
+async fn a_delete_that_is_recorded_late_is_not_after_the_delete_that_the_feed_has_reported() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let (stored, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::LoseReply).on_item(id(1)));
+    let request = restore_request(request);
+    let feed = async {
+        is_deleted(&world).await;
+        capture_by_feed(&changefeed, stored.clone(), 2, "delete").await;
+    };
+    let (restored, ()) = tokio::join!(changefeed.restores.run(&request), feed);
+    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
+    assert_eq!(report.counts.delete, 1, "{report:?}");
+    let reported = stored["_ts"].as_i64().expect("a time");
+    assert_eq!(seconds_of_deletes(&world).await, vec![reported; 2]);
+}
+
+#[tokio::test]
+async fn a_delete_that_another_worker_records_is_not_after_the_delete_that_the_feed_has_reported() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (stored, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    let before = request["asOf"].as_i64().expect("a second");
+    let request = json!({"documents": [{"id": id(1), "pk": key(1)}], "asOf": before, "deleteCreatedAfter": true,
+        "dryRun": true, "store": true});
+    let job = start_restore(&changefeed, request).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Planned);
+    changefeed.restores.execute_plan(&job).await.expect("started");
+    // The worker is killed after it has deleted the document, before it has recorded that.
+    let record = Fault { container: Some("changes".into()), ..fault(1, Effect::Delay(NEVER)) };
+    world.endpoint.inject(record);
+    tokio::select! {
+        end = changefeed.runner.run_slice(&job, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = is_deleted(&world) => {}
+    }
+    world.endpoint.clear_faults();
+    assert_eq!(seconds_of_deletes(&world).await, Vec::<i64>::new());
+    let reported = stored["_ts"].as_i64().expect("a time");
+    capture_by_feed(&changefeed, stored, 2, "delete").await;
+    wait_until_after(reported + 2).await;
+    assert_eq!(finish(&changefeed, &job).await, JobState::Done);
+    assert_eq!(seconds_of_deletes(&world).await, vec![reported; 2]);
+    let view = restore_view(&changefeed, &job).await;
+    assert_eq!(view.record.counts.delete, 1, "{view:?}");
 }

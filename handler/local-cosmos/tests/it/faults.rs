@@ -193,3 +193,19 @@ async fn the_control_interface_takes_an_item_and_garble() {
     query(&scene.container, "SELECT * FROM c").await.expect_err("garbled");
     query(&scene.container, "SELECT * FROM c").await.expect("once only");
 }
+
+#[tokio::test]
+async fn a_lost_reply_does_not_arrive_if_its_status_has_no_body() {
+    let scene = Scene::start().await;
+    scene.upsert("p", "a", 1).await;
+    let key: &[(&str, &str)] = &[("x-ms-documentdb-partitionkey", r#"["p"]"#)];
+    let delete = async || raw(&scene, "DELETE", "/dbs/db/colls/c/docs/a", key, "").await.status;
+    scene.endpoint.inject(fault(RequestKind::Write, 1, Effect::LoseReply));
+    assert_eq!((delete().await, delete().await), (0, 404), "executed, and lost");
+    scene.upsert("p", "a", 2).await;
+    assert_eq!(delete().await, 204);
+    let feed: &[(&str, &str)] = &[("a-im", "Incremental Feed"), ("if-none-match", "*")];
+    let read = async || raw(&scene, "GET", "/dbs/db/colls/c/docs", feed, "").await.status;
+    scene.endpoint.inject(fault(RequestKind::ChangeFeed, 1, Effect::LoseReply));
+    assert_eq!((read().await, read().await), (0, 304));
+}

@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use super::observed::State;
 use super::scenario::Scenario;
 
+/// By how many seconds the record of a restore's delete may be early.
+const MAX_LAG_SECONDS: i64 = 2;
+
 /// What a job has restored.
 #[derive(Clone, Debug)]
 pub enum Restored {
@@ -126,11 +129,23 @@ fn is_of(state: &State, restore: &str) -> bool {
 }
 
 /// Whether a document that a restore has not written was as the restore had to make it, at some time since the restore began.
-fn is_as_restored(restored: &Restored, states: &[State]) -> bool {
+fn is_as_restored(restored: &Restored, states: &[State], removals: &[i64]) -> bool {
     let Restored::AsOf { second, began, deletes_created_after, is_complete: true } = restored else { return true };
     let Some(at) = states.iter().rposition(|state| state.second < *began) else { return true };
-    let expected = content(states.iter().rev().find(|state| state.second <= *second));
-    expected.is_none() && !deletes_created_after || states[at..].iter().any(|state| content(Some(state)) == expected)
+    let is_possible = |expected: Option<Value>| {
+        expected.is_none() && !deletes_created_after
+            || states[at..].iter().any(|state| content(Some(state)) == expected)
+    };
+    is_possible(content(states.iter().rev().find(|state| state.second <= *second)))
+        || is_removed_early(*second, states, removals) && is_possible(None)
+}
+
+/// Whether a restore has deleted the document soon after this second, and may have recorded that in it: the clock of the service, as far as
+/// it is known, is behind. `removals`: the seconds of such records.
+fn is_removed_early(second: i64, states: &[State], removals: &[i64]) -> bool {
+    let is_soon = |state: &State| state.document.is_none() && (1..=MAX_LAG_SECONDS).contains(&(state.second - second));
+    let is_recorded = |removal: &i64| (0..MAX_LAG_SECONDS).contains(&(second - removal));
+    states.iter().any(is_soon) && removals.iter().any(is_recorded)
 }
 
 /// The state of a document that a restore has deleted. The record of the delete has the number after that of the state.
@@ -164,7 +179,13 @@ pub async fn restore(scenario: &Scenario, id: &str, restored: &Restored) {
             assert!(positions.len() <= 1, "{id} has written {document} {} times", positions.len());
             let Some(position) = positions.first().copied() else {
                 let is_done = record.state == JobState::Done && scenario.mode == AllVersionsAndDeletes;
-                assert!(!is_done || is_as_restored(restored, states), "{id} has not written {document}: {states:#?}");
+                let of_document =
+                    versions.iter().filter(|(of, version)| of == document && id_of(version).is_removal_by_a_restore());
+                let removals: Vec<i64> = of_document.filter_map(|(_, version)| version["sourceTs"].as_i64()).collect();
+                assert!(
+                    !is_done || is_as_restored(restored, states, &removals),
+                    "{id} has not written {document}: {states:#?}"
+                );
                 continue;
             };
             written += 1;
