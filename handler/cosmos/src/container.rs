@@ -4,6 +4,7 @@
 //! URL is that of another item, of the container or of the database.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use azure_core::http::Etag;
 use azure_data_cosmos::CosmosError;
@@ -11,8 +12,10 @@ use azure_data_cosmos::clients::ContainerClient;
 use azure_data_cosmos::models::{ItemResponse, ResponseHeaders};
 use azure_data_cosmos::options::{ItemReadOptions, ItemWriteOptions, Precondition, ReadFeedRangesOptions};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::definition::{Definition, Staleness};
+use crate::deletion::{Deletion, may_be_executed};
 use crate::error::Error;
 use crate::gateway::Gateway;
 use crate::item_address::{ItemAddress, PathId, printable};
@@ -21,6 +24,7 @@ use crate::key_path::KeyPath;
 use crate::key_range::KeyRange;
 use crate::meter::Meter;
 use crate::range_ids::RangeIds;
+use crate::retry::retry;
 use crate::scope::Scope;
 
 /// An open container, with its definition as it was when it was opened.
@@ -179,20 +183,51 @@ impl Container {
         }
     }
 
-    /// Deletes an item, if it has this etag where one is given. The charge; `None` when the item does not exist.
+    /// Deletes an item, if it has this etag where one is given.
     ///
     /// # Errors
     /// [`PreconditionFailed`](crate::ErrorKind::PreconditionFailed) when it has another etag;
     /// [`Invalid`](crate::ErrorKind::Invalid) when the service cannot delete an item with this id.
-    pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+    pub async fn delete(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Deletion, Error> {
+        self.delete_once(key, id, etag, &AtomicBool::new(false)).await
+    }
+
+    /// [`Self::delete`], repeated as [`retry`] does.
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub async fn delete_until(
+        &self,
+        deadline: Instant,
+        key: &Key,
+        id: &str,
+        etag: Option<&str>,
+    ) -> Result<Deletion, Error> {
+        let may_be_done = AtomicBool::new(false);
+        retry(deadline, || self.delete_once(key, id, etag, &may_be_done)).await
+    }
+
+    /// `may_be_done`: whether an earlier request may have deleted the item. It is set when one of this call may have.
+    async fn delete_once(
+        &self,
+        key: &Key,
+        id: &str,
+        etag: Option<&str>,
+        may_be_done: &AtomicBool,
+    ) -> Result<Deletion, Error> {
         // A caller that knows the etag has read the item.
-        if etag.is_none() && self.scope.source().is_some() && Box::pin(self.read_stored(key, id)).await?.is_none() {
-            return Ok(None);
-        }
-        match ItemAddress::of(id) {
-            ItemAddress::Path(id) => self.delete_by_path(key, id, etag).await,
-            ItemAddress::Body(id) => self.delete_by_batch(key, id, etag).await,
-        }
+        let is_absent =
+            etag.is_none() && self.scope.source().is_some() && Box::pin(self.read_stored(key, id)).await?.is_none();
+        let deleted = match ItemAddress::of(id) {
+            _ if is_absent => None,
+            ItemAddress::Path(id) => self.delete_by_path(key, id, etag, may_be_done).await?,
+            ItemAddress::Body(id) => self.delete_by_batch(key, id, etag, may_be_done).await?,
+        };
+        Ok(match deleted {
+            Some(request_charge) => Deletion::Done(request_charge),
+            None if may_be_done.load(Ordering::Relaxed) => Deletion::Unclear,
+            None => Deletion::Absent,
+        })
     }
 
     async fn read_by_path(&self, key: &Key, id: PathId<'_>) -> Result<Option<Stored>, Error> {
@@ -216,7 +251,13 @@ impl Container {
         response.map(|response| self.written(&response)).map_err(failed)
     }
 
-    async fn delete_by_path(&self, key: &Key, id: PathId<'_>, etag: Option<&str>) -> Result<Option<f64>, Error> {
+    async fn delete_by_path(
+        &self,
+        key: &Key,
+        id: PathId<'_>,
+        etag: Option<&str>,
+        may_be_done: &AtomicBool,
+    ) -> Result<Option<f64>, Error> {
         let id = id.as_str();
         let mut options = self.write_options();
         if let Some(etag) = etag {
@@ -224,8 +265,14 @@ impl Container {
         }
         match Box::pin(self.client.delete_item(key.to_sdk()?, id, Some(options))).await {
             Ok(response) => Ok(Some(self.charge(response.headers()))),
-            Err(error) if error.status().is_not_found() => self.absent_or("deleting", id, error),
-            Err(error) => Err(self.write_failed("deleting", id, error)),
+            Err(error) => {
+                may_be_done.fetch_or(may_be_executed(error.diagnostics().as_deref()), Ordering::Relaxed);
+                if error.status().is_not_found() {
+                    self.absent_or("deleting", id, error)
+                } else {
+                    Err(self.write_failed("deleting", id, error))
+                }
+            }
         }
     }
 

@@ -16,7 +16,7 @@ const SPLIT_RETRIES_EXHAUSTED: SubStatusCode = SubStatusCode::new(20206);
 const KEY_MISMATCH: SubStatusCode = SubStatusCode::new(1001);
 /// Of a 400: the request names the resource id of a container that was deleted.
 const RESOURCE_ID_MISMATCH: SubStatusCode = SubStatusCode::new(1024);
-/// Of a 404: no container has this name. Sub-status 1002 is an unavailable session, which is temporary.
+/// Of a 404: no container has this name.
 const OWNER_NOT_FOUND: SubStatusCode = SubStatusCode::new(1003);
 /// Of a 410: the name stands for another container by now.
 pub(crate) const NAME_CACHE_STALE: SubStatusCode = SubStatusCode::new(1000);
@@ -36,7 +36,7 @@ pub enum ErrorKind {
     TooLarge,
     /// 410: the range was split or merged.
     Gone,
-    /// 408, 449, 5xx, or no connection. A later attempt may succeed.
+    /// 408, 449, 5xx, 404 from a replica that has not seen the session, or no connection. A later attempt may succeed.
     Unavailable,
     /// 401 and 403.
     Forbidden,
@@ -162,6 +162,7 @@ impl Error {
         let status = error.status();
         let sub_status = status.sub_status();
         let kind = match u16::from(status.status_code()) {
+            404 if status.is_read_session_not_available() => ErrorKind::Unavailable,
             404 => ErrorKind::NotFound,
             409 => ErrorKind::Conflict,
             410 => ErrorKind::Gone,
@@ -253,6 +254,13 @@ mod tests {
     fn a_split_that_outlasts_the_retries_of_the_sdk_is_reported_like_a_range_that_is_gone() {
         let split = CosmosStatus::new(StatusCode::InternalServerError).with_sub_status(20206);
         assert_eq!(Error::from_sdk("reading", error(split)).kind(), ErrorKind::Gone);
+    }
+
+    #[test]
+    fn a_replica_that_has_not_seen_the_session_says_nothing_about_the_item() {
+        let status = |sub_status| CosmosStatus::new(StatusCode::NotFound).with_sub_status(sub_status);
+        assert_eq!(Error::from_sdk("reading", error(status(1002))).kind(), ErrorKind::Unavailable);
+        assert_eq!(Error::from_sdk("reading", error(status(0))).kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod clock;
 mod connection;
 mod container;
 mod definition;
+mod deletion;
 mod document_name;
 mod error;
 mod feed_token;
@@ -63,6 +64,7 @@ pub use connection::{Connection, ConnectionString, EndpointUrl, Identity, TokenC
 
 pub use container::{Container, Stored, Written, to_item};
 pub use definition::{Definition, Indexes};
+pub use deletion::Deletion;
 pub use document_name::{DocumentName, key_components, read_id_and_key, select_id_and_key};
 pub use error::{Error, ErrorKind};
 pub use feed_token::{feed_parts, feed_token, session_lsn};

@@ -4,6 +4,7 @@
 //! as the request for the item: the errors here are of the same kinds.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use azure_core::http::StatusCode;
@@ -13,6 +14,7 @@ use azure_data_cosmos::{CosmosError, CosmosStatus, TransactionalBatch};
 use serde_json::{Map, Value};
 
 use crate::container::{Container, Stored, Written, if_match};
+use crate::deletion::may_be_executed;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
 
@@ -30,11 +32,13 @@ struct BatchFailure {
     error: CosmosError,
     /// How long the service asks to wait, if it says so for the operation.
     retry_after: Option<Duration>,
+    /// Whether the operation may have been executed.
+    may_be_done: bool,
 }
 
 impl From<CosmosError> for BatchFailure {
     fn from(error: CosmosError) -> Self {
-        Self { error, retry_after: None }
+        Self { may_be_done: may_be_executed(error.diagnostics().as_deref()), error, retry_after: None }
     }
 }
 
@@ -47,7 +51,7 @@ impl Container {
             Err(failure) if failure.error.status().is_not_found() => {
                 return self.absent_or("reading", id, failure.error);
             }
-            Err(BatchFailure { error, retry_after }) => {
+            Err(BatchFailure { error, retry_after, .. }) => {
                 let error = self.failed("reading", id, error).with_retry_after(retry_after);
                 return if is_refusal(&error) { self.read_by_query(key, id).await } else { Err(error) };
             }
@@ -75,13 +79,25 @@ impl Container {
     }
 
     /// Deletes an item, if it has this etag where one is given. The charge; `None` when the item does not exist.
-    pub(crate) async fn delete_by_batch(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Option<f64>, Error> {
+    pub(crate) async fn delete_by_batch(
+        &self,
+        key: &Key,
+        id: &str,
+        etag: Option<&str>,
+        may_be_done: &AtomicBool,
+    ) -> Result<Option<f64>, Error> {
         let options = etag.map(|etag| BatchDeleteOptions::default().with_precondition(if_match(etag)));
         let batch = TransactionalBatch::new(key.to_sdk()?).delete_item(id.to_owned(), options);
         match self.execute_single(batch).await {
             Ok(deleted) => Ok(Some(deleted.request_charge)),
-            Err(failure) if failure.error.status().is_not_found() => self.absent_or("deleting", id, failure.error),
-            Err(failure) => Err(self.refused("deleting", id, failure)),
+            Err(failure) => {
+                may_be_done.fetch_or(failure.may_be_done, Ordering::Relaxed);
+                if failure.error.status().is_not_found() {
+                    self.absent_or("deleting", id, failure.error)
+                } else {
+                    Err(self.refused("deleting", id, failure))
+                }
+            }
         }
     }
 
@@ -93,14 +109,17 @@ impl Container {
         let response = Box::pin(self.client.execute_transactional_batch(batch, Some(self.batch_options()))).await?;
         let request_charge = self.charge(response.headers());
         let lsn = response.headers().lsn().and_then(|lsn| i64::try_from(lsn).ok());
+        let diagnostics = response.diagnostics();
         let results = response.into_model()?;
         match results.results() {
             [operation] if operation.is_success() => {
                 Ok(BatchResult { operation: operation.clone(), request_charge, lsn })
             }
-            [operation] => {
-                Err(BatchFailure { error: operation_error(operation), retry_after: operation.retry_after() })
-            }
+            [operation] => Err(BatchFailure {
+                error: operation_error(operation),
+                retry_after: operation.retry_after(),
+                may_be_done: may_be_executed(Some(&diagnostics)),
+            }),
             results => {
                 let message = format!("the service returned {} results for one operation", results.len());
                 let status = CosmosStatus::new(StatusCode::InternalServerError);
@@ -158,6 +177,7 @@ mod tests {
     use crate::account::Account;
     use crate::client::connect;
     use crate::connection::{Connection, ConnectionString};
+    use crate::deletion::Deletion;
     use crate::key_path::KeyPath;
     use crate::lazy_container::LazyContainer;
     use crate::management::{ContainerSpec, IndexPolicy, create_container, create_database};
@@ -207,7 +227,7 @@ mod tests {
             let item = |id: &str, n: u32| json!({"id": id, "pk": pk, "n": n});
             let kind = |error: Error| error.kind();
             assert!(container.read(&key, id).await?.is_none(), "{id:?}");
-            assert_eq!(container.delete(&key, id, None).await?, None, "{id:?}");
+            assert_eq!(container.delete(&key, id, None).await?, Deletion::Absent, "{id:?}");
             let absent = container.replace(&key, id, &item(id, 0), "\"e\"").await.map_err(kind);
             assert_eq!(absent.err(), Some(ErrorKind::NotFound), "{id:?}");
             let created = container.create(&key, id, &item(id, 1)).await?;
@@ -227,7 +247,7 @@ mod tests {
             assert!(!upserted.created, "{id:?}");
             let changed = container.delete(&key, id, Some(&etag)).await.map_err(kind);
             assert_eq!(changed.err(), Some(ErrorKind::PreconditionFailed), "{id:?}");
-            assert!(container.delete(&key, id, upserted.etag.as_deref()).await?.is_some_and(|charge| charge > 0.0));
+            assert!(container.delete(&key, id, upserted.etag.as_deref()).await?.request_charge() > 0.0);
             assert!(container.read(&key, id).await?.is_none(), "{id:?}");
             Ok(())
         }

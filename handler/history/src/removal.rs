@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use changefeed_cosmos::{
-    Container, DocumentName, Error, Key, KeyComponent, parts_prefix, read_id_and_key, retry, select_id_and_key,
+    Container, DocumentName, Error, Key, KeyComponent, parts_prefix, read_id_and_key, select_id_and_key,
 };
 use futures::TryStreamExt;
 use serde_json::{Map, Value, json};
@@ -75,8 +75,7 @@ impl Remover<'_> {
     /// Deletes one item, if it exists. Returns the charge.
     pub(crate) async fn delete(&self, id: &str, key: &Key) -> Result<f64, Error> {
         let deadline = Instant::now() + self.timeout;
-        let charge = retry(deadline, || self.changes.delete(key, id, None)).await?;
-        Ok(charge.unwrap_or_default())
+        Ok(self.changes.delete_until(deadline, key, id, None).await?.request_charge())
     }
 
     /// Deletes the record of a version, then its parts. Returns the charge.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use changefeed_cosmos::{
-    Container, DocumentName, Error, ErrorKind, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key,
+    Container, Deletion, DocumentName, Error, ErrorKind, MAX_PAGE_ITEMS, read_id_and_key, select_id_and_key,
 };
 use changefeed_history::Role;
 use futures::{StreamExt, TryStreamExt};
@@ -108,9 +108,11 @@ impl Documents {
                 let done = &done;
                 async move {
                     match container.delete(&name.partition_key, &name.id, None).await {
-                        Ok(charge) => {
-                            progress(done.fetch_add(1, Ordering::Relaxed) + 1, max);
-                            Ok(Ok(charge))
+                        Ok(deletion) => {
+                            if deletion.is_own() {
+                                progress(done.fetch_add(1, Ordering::Relaxed) + 1, max);
+                            }
+                            Ok(Ok(deletion))
                         }
                         // The service cannot do it, and the other documents can be deleted.
                         Err(error) if error.is_unsupported() => Ok(Err((name, error))),
@@ -118,13 +120,15 @@ impl Documents {
                     }
                 }
             };
-            let outcomes: Vec<Result<Option<f64>, (DocumentName, Error)>> =
+            let outcomes: Vec<Result<Deletion, (DocumentName, Error)>> =
                 futures::stream::iter(items).map(delete).buffer_unordered(self.concurrency).try_collect().await?;
-            let mut charges = Vec::new();
-            let before = not_deleted.len();
+            let before = (report.deleted, not_deleted.len());
             for outcome in outcomes {
                 match outcome {
-                    Ok(charge) => charges.push(charge),
+                    Ok(deletion) => {
+                        report.deleted += u64::from(deletion.is_own());
+                        report.request_charge += deletion.request_charge();
+                    }
                     Err((_, error)) if not_deleted.len() == MAX_NOT_DELETED => return Err(error),
                     Err((name, error)) => {
                         not_deleted.insert(name.to_index_key());
@@ -135,8 +139,7 @@ impl Documents {
                     }
                 }
             }
-            let deleted = charges.iter().flatten().count() as u64;
-            if deleted == 0 && not_deleted.len() == before {
+            if before == (report.deleted, not_deleted.len()) {
                 // Another writer deletes the same items, or the container has other keys. The next query might never end this.
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -144,8 +147,6 @@ impl Documents {
                     "none of the items that the query found exists; check whether another process deletes them, then retry",
                 ));
             }
-            report.deleted += deleted;
-            report.request_charge += charges.iter().flatten().sum::<f64>();
         }
         Ok(report)
     }

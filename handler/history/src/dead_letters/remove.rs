@@ -5,7 +5,7 @@
 //! The race to mind: the same document is delivered again meanwhile. Capture may find the parts still stored and create the
 //! record again, which would then lose its parts. So the record is read once more at the end.
 
-use changefeed_cosmos::{Error, IdempotencyKey, Key, retry};
+use changefeed_cosmos::{Error, IdempotencyKey, Key};
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -39,10 +39,7 @@ impl DeadLetters {
     pub(super) async fn remove(&self, id: &str) -> Result<(), Error> {
         let container = self.container.open().await?;
         let deadline = Instant::now() + self.timeout;
-        let delete = async |id: &str| {
-            let key = Key::text(id);
-            retry(deadline, || container.delete(&key, id, None)).await
-        };
+        let delete = async |id: &str| container.delete_until(deadline, &Key::text(id), id, None).await;
         loop {
             delete(id).await?;
             let parameters = Map::from_iter([("@id".to_owned(), json!(id))]);

@@ -149,7 +149,7 @@ pub(super) async fn create(jobs: &LazyContainer, record: &PolicyRecord) -> Resul
 
 /// Removes the policy, if there is one.
 pub(super) async fn remove(jobs: &LazyContainer) -> Result<bool, Error> {
-    Ok(jobs.open().await?.delete(&key(jobs), &jobs.own_id(ID), None).await?.is_some())
+    Ok(jobs.open().await?.delete(&key(jobs), &jobs.own_id(ID), None).await?.is_own())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Removes a document and its versions.
 
-use changefeed_cosmos::{DocumentName, Error, retry};
+use changefeed_cosmos::{DocumentName, Error};
 use tokio::time::Instant;
 
 use super::erase_counts::EraseCounts;
@@ -19,8 +19,8 @@ pub(super) async fn erase_document(
     if !keep_live {
         let monitored = erasures.history.monitored().open().await?;
         let deadline = Instant::now() + erasures.timeout;
-        match retry(deadline, || monitored.delete(&document.partition_key, &document.id, None)).await {
-            Ok(charge) => counts.live = u64::from(charge.is_some()),
+        match monitored.delete_until(deadline, &document.partition_key, &document.id, None).await {
+            Ok(deleted) => counts.live = u64::from(deleted.is_own()),
             // The other documents can be erased.
             Err(error) if error.is_unsupported() => {
                 log::warn!("{error}");

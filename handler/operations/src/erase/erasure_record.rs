@@ -168,8 +168,7 @@ impl Erasures {
         let parts: Vec<String> = jobs.select(query, &parameters, None).await?.try_collect().await?;
         let deadline = Instant::now() + self.timeout;
         for item in std::iter::once(id).chain(parts) {
-            let key = Key::text(&item);
-            retry(deadline, || jobs.delete(&key, &item, None)).await?;
+            jobs.delete_until(deadline, &Key::text(&item), &item, None).await?;
         }
         Ok(())
     }

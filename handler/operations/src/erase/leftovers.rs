@@ -33,9 +33,8 @@ pub(super) async fn sweep_part(
     if refers {
         return Ok(EraseCounts::default());
     }
-    let key = Key::text(&id);
-    let deleted = retry(deadline, || container.delete(&key, &id, None)).await?;
-    Ok(EraseCounts { leftovers: u64::from(deleted.is_some()), ..EraseCounts::default() })
+    let deleted = container.delete_until(deadline, &Key::text(&id), &id, None).await?;
+    Ok(EraseCounts { leftovers: u64::from(deleted.is_own()), ..EraseCounts::default() })
 }
 
 /// The query for records, without their parts.

@@ -113,8 +113,7 @@ async fn remove_parts(jobs: &Container, id: &str, before: &Value, deadline: Inst
         ]);
         let parts: Vec<String> = jobs.select(query, &parameters, None).await?.try_collect().await?;
         for part in parts {
-            let key = Key::text(&part);
-            retry(deadline, || jobs.delete(&key, &part, None)).await?;
+            jobs.delete_until(deadline, &Key::text(&part), &part, None).await?;
         }
     }
     Ok(())

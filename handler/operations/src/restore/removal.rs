@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use changefeed_cosmos::{DocumentName, Error, digest};
+use changefeed_cosmos::{Deletion, DocumentName, Error, digest};
 use changefeed_history::{Operation, Version, VersionId};
 use tokio::time::Instant;
 
@@ -16,17 +16,28 @@ const RECORDING: Duration = Duration::from_secs(2);
 const RECORDING_INTERVAL: Duration = Duration::from_millis(250);
 
 impl DocumentWriter<'_> {
-    /// The outcome of a delete of a document that did not exist any more: the reply to the delete was lost, unless another restore
-    /// has recorded that it deleted the document.
-    pub(super) async fn deleted(&self, name: &DocumentName, removed: Option<&Version>) -> Result<Outcome, Error> {
-        if let Some(version) = removed.filter(|_| self.is_monitored)
-            && let Some(removal) = self.removal(name, version).await?
-            && !removal.is_removal_by(self.restore_id)
-        {
-            return Ok(Outcome::AlreadyDone);
+    /// The outcome of a delete. A document that did not exist any more was deleted by another writer, or by another worker of this job,
+    /// which records it. Where the reply was lost, it was this delete, unless another restore has recorded that it has deleted the document.
+    pub(super) async fn deleted(
+        &self,
+        name: &DocumentName,
+        removed: Option<&Version>,
+        deletion: Deletion,
+    ) -> Result<Outcome, Error> {
+        match (deletion, removed) {
+            (Deletion::Done(_), _) => self.store_removal(removed).await?,
+            (Deletion::Unclear, Some(version))
+                if self.is_monitored
+                    && let Some(removal) = self.removal(name, version).await?
+                    && !removal.is_removal_by(self.restore_id) =>
+            {
+                return Ok(Outcome::AlreadyDone);
+            }
+            (Deletion::Unclear, _) => self.store_removal_late(removed).await?,
+            (Deletion::Absent, Some(version)) if self.is_shared && self.has_removed(name, version).await? => {}
+            (Deletion::Absent, _) => return Ok(Outcome::AlreadyDone),
         }
-        self.store_removal_late(removed).await?;
-        Ok(Outcome::Written(None, 0.0))
+        Ok(Outcome::Written(None, deletion.request_charge()))
     }
 
     /// The recorded removal of a version by a restore, preferably by this one. A restore that has just deleted the document may be

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use changefeed_cosmos::{Container, DocumentName, Error, ErrorKind, Key, Written, printable, retry};
+use changefeed_cosmos::{Container, Deletion, DocumentName, Error, ErrorKind, Key, Written, printable, retry};
 use changefeed_history::{EXCLUDED, Version, VersionId};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -175,26 +175,22 @@ impl DocumentWriter<'_> {
                     return Ok(outcome);
                 }
             }
-            match self.write_once(&key, &name, body.as_ref(), expected.as_deref()).await {
-                Ok(Some((etag, charge))) => {
-                    if body.is_none() {
-                        self.store_removal(live.as_ref()).await?;
-                    }
-                    return Ok(Outcome::Written(etag, charge));
-                }
-                Ok(None) => return self.deleted(&name, live.as_ref()).await,
+            let written = match body.as_ref().map(Body::document) {
+                Some(document) => self.write_once(&key, &name, document, expected.as_deref()).await,
+                None => match self.container.delete_until(self.deadline, &key, &name.id, expected.as_deref()).await {
+                    Ok(deletion) => return self.deleted(&name, live.as_ref(), deletion).await,
+                    Err(error) => Err(error),
+                },
+            };
+            match written {
+                Ok(written) => return Ok(Outcome::Written(written.etag, written.request_charge)),
                 Err(error) if is_changed(&error) => {
                     let replaced = live;
                     let live = self.live(&name).await?;
                     match self.compare(live.as_ref(), body.as_ref()) {
-                        // A delete that was executed would not be refused; but another worker of the job may have deleted.
+                        // The delete was refused.
                         Comparison::Unclear if body.is_none() => {
-                            return match &replaced {
-                                Some(replaced) if self.is_shared && self.has_removed(&name, replaced).await? => {
-                                    Ok(Outcome::Written(None, 0.0))
-                                }
-                                _ => Ok(Outcome::AlreadyDone),
-                            };
+                            return self.deleted(&name, replaced.as_ref(), Deletion::Absent).await;
                         }
                         // The reply to the write was lost.
                         Comparison::Own | Comparison::Unclear => {
@@ -387,26 +383,16 @@ impl DocumentWriter<'_> {
         self.restores.history.ensure_stored_exactly(name, live, is_missing, self.deadline).await
     }
 
-    /// The new etag and the request units; `None` for a delete of a document that does not exist.
     async fn write_once(
         &self,
         key: &Key,
         name: &DocumentName,
-        body: Option<&Body>,
+        document: &Value,
         etag: Option<&str>,
-    ) -> Result<Option<(Option<String>, f64)>, Error> {
-        let written = |written: Written| Some((written.etag, written.request_charge));
-        match (body.map(Body::document), etag) {
-            (Some(document), Some(etag)) => {
-                retry(self.deadline, || self.container.replace(key, &name.id, document, etag)).await.map(written)
-            }
-            (Some(document), None) => {
-                retry(self.deadline, || self.container.create(key, &name.id, document)).await.map(written)
-            }
-            (None, etag) => {
-                let charge = retry(self.deadline, || self.container.delete(key, &name.id, etag)).await?;
-                Ok(charge.map(|charge| (None, charge)))
-            }
+    ) -> Result<Written, Error> {
+        match etag {
+            Some(etag) => retry(self.deadline, || self.container.replace(key, &name.id, document, etag)).await,
+            None => retry(self.deadline, || self.container.create(key, &name.id, document)).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Documents whose ids and keys look like times, and what the history must have of them.
 
-use changefeed_cosmos::{Container, Key, KeyPath, without_system_properties};
+use changefeed_cosmos::{Container, Deletion, Key, KeyPath, without_system_properties};
 use changefeed_operations::Changefeed;
 use serde_json::{Value, json};
 
@@ -43,7 +43,8 @@ pub async fn delete(events: &Container, document: &Value) {
 
 pub async fn delete_in(events: &Container, document: &Value, paths: &[KeyPath]) {
     let id = document["id"].as_str().expect("id");
-    events.delete(&key_in(document, paths), id, None).await.expect("delete").expect("a document");
+    let deleted = events.delete(&key_in(document, paths), id, None).await.expect("delete");
+    assert!(matches!(deleted, Deletion::Done(_)), "{deleted:?}");
 }
 
 /// Every change of `events`, by physical partition, as the service has it.

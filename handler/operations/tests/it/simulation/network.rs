@@ -217,6 +217,11 @@ impl Link {
     }
 
     async fn send(&self, request: local_cosmos::Request) -> Result<Response, Lost> {
+        // How often the SDK reads the account depends on the clock of the machine. So these reads take no time and are not in the trace.
+        if request.url.path() == "/" && !self.is_dead() {
+            let is_cut = self.is_cut.load(Ordering::SeqCst);
+            return if is_cut { Err(Lost::Request) } else { Ok(self.network.endpoint.answer(request).await) };
+        }
         let Delivery { there, back, is_request_lost, is_answer_lost } = self.network.delivery(self.is_reliable);
         self.pass(there).await;
         if is_request_lost || self.is_cut.load(Ordering::SeqCst) {
