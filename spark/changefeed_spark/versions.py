@@ -1,5 +1,7 @@
 """The records of versions: their ids, and the versions that this program writes."""
 
+import json
+
 from .large_values import digest, split_large_record
 from .names import key_text, pk_of, without_system_properties
 
@@ -16,9 +18,9 @@ def id_of_write(source_ts, etag):
     return f"{source_ts:010d}-{etag.strip(chr(34))}"
 
 
-def id_of_removal_by(restore_id, source_ts, source_id):
+def id_of_removal_by(restore_id, source_ts, source_id, key):
     """The id of a removal by a restore."""
-    return f"{source_ts:010d}-delete-{restore_id}-{digest(source_id)}"
+    return f"{source_ts:010d}-delete-{restore_id}-{digest(json.dumps(key) + source_id)}"
 
 
 def plain_id(version_id):
@@ -82,7 +84,7 @@ def of_live(live, key, default_ttl, actor_fields, captured_at, captured_by):
 
 def removal_by(restore_id, source_id, key, second, removed_lsn, captured_at):
     """The record of a delete by a restore. `removed_lsn` is the sequence number of the version that was removed, if it is known."""
-    record = {"id": id_of_removal_by(restore_id, second, source_id), **pk_of(key), "sourceId": source_id, "partitionKey": key}
+    record = {"id": id_of_removal_by(restore_id, second, source_id, key), **pk_of(key), "sourceId": source_id, "partitionKey": key}
     record.update({"operation": "delete", "sourceTs": second})
     if removed_lsn is not None:
         record["lsn"] = removed_lsn + 1

@@ -41,15 +41,6 @@ const TOKEN_READ: Duration = Duration::from_secs(2);
 /// The result of an item that was to be created: its charge, or `None` if an item of this id exists.
 type Created = Result<Option<f64>, Error>;
 
-/// What is done with an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation<'e> {
-    Create,
-    Upsert,
-    /// The item with this etag is replaced.
-    Replace(&'e str),
-}
-
 /// What is done with the items of a call.
 #[derive(Clone, Copy)]
 enum Operations<'e> {
@@ -123,9 +114,10 @@ impl Container {
             WriteInBulk::Unsettled | WriteInBulk::NotSent => None,
         }));
         let left = results.iter().enumerate().filter(|(_, result)| result.is_none()).map(|(index, _)| index);
+        let is_upsert = matches!(operations, Operations::UpsertAll);
         let single = futures::stream::iter(left.collect::<Vec<_>>()).map(async |index| {
             let written = match &keys[index] {
-                Ok(key) => self.write_one(operations.of(index), key, &items[index], deadline).await,
+                Ok(key) => self.write_one(is_upsert, key, &items[index], deadline).await,
                 Err(error) => Err(Error::new(error.kind(), "reading the key of an item", error.to_string())),
             };
             (index, written)
@@ -165,21 +157,15 @@ impl Container {
     /// # Errors
     /// When it could not be created before the deadline.
     pub async fn create_one(&self, key: &Key, item: &Item, deadline: Instant) -> Created {
-        none_if_exists(self.write_one(Operation::Create, key, item, deadline).await)
+        none_if_exists(self.write_one(false, key, item, deadline).await)
     }
 
-    async fn write_one(
-        &self,
-        operation: Operation<'_>,
-        key: &Key,
-        item: &Item,
-        deadline: Instant,
-    ) -> Result<Written, Error> {
+    /// Creates an item, or creates or replaces it.
+    async fn write_one(&self, is_upsert: bool, key: &Key, item: &Item, deadline: Instant) -> Result<Written, Error> {
         let body = item.value()?;
-        match operation {
-            Operation::Create => retry(deadline, || self.create(key, &item.id, &body)).await,
-            Operation::Upsert => retry(deadline, || self.upsert(key, &item.id, &body)).await,
-            Operation::Replace(etag) => retry(deadline, || self.replace(key, &item.id, &body, etag)).await,
+        match is_upsert {
+            false => retry(deadline, || self.create(key, &item.id, &body)).await,
+            true => retry(deadline, || self.upsert(key, &item.id, &body)).await,
         }
     }
 
@@ -200,14 +186,11 @@ impl Container {
 }
 
 impl Operations<'_> {
-    fn of(&self, index: usize) -> Operation<'_> {
+    /// The etag of the item that is replaced; `None` if none is asked for.
+    fn etag(&self, index: usize) -> Option<&str> {
         match self {
-            Self::CreateAll => Operation::Create,
-            Self::UpsertAll => Operation::Upsert,
-            Self::Conditional(etags) => match etags.get(index) {
-                Some(Some(etag)) => Operation::Replace(etag),
-                _ => Operation::Create,
-            },
+            Self::CreateAll | Self::UpsertAll => None,
+            Self::Conditional(etags) => etags.get(index)?.as_deref(),
         }
     }
 
@@ -399,13 +382,13 @@ impl Bulk<'_> {
             body.extend_from_slice(if body.is_empty() { b"[" } else { b"," });
             // The key is JSON in a JSON string.
             let key = Value::from(key.to_string()).to_string();
-            let operation = match self.operations.of(*index) {
-                Operation::Create => r#"{"operationType":"Create","#.to_owned(),
-                Operation::Upsert => r#"{"operationType":"Upsert","#.to_owned(),
-                Operation::Replace(etag) => {
+            let operation = match (self.operations.etag(*index), self.operations) {
+                (Some(etag), _) => {
                     let (id, etag) = (json!(self.items[*index].id), json!(etag));
                     format!(r#"{{"operationType":"Replace","id":{id},"ifMatch":{etag},"#)
                 }
+                (None, Operations::UpsertAll) => r#"{"operationType":"Upsert","#.to_owned(),
+                (None, _) => r#"{"operationType":"Create","#.to_owned(),
             };
             let before = [&operation, r#""partitionKey":"#, &key, r#","resourceBody":"#].concat();
             body.extend_from_slice(before.as_bytes());

@@ -185,6 +185,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
     use serde_json::json;
+    use tokio::time::Instant;
 
     struct Scene {
         endpoint: Endpoint,
@@ -318,6 +319,26 @@ mod tests {
             .expect("every id");
         let precious = scene.container.read(&Key::text("a"), "precious").await.expect("read");
         assert_eq!(precious.expect("it was never addressed")["n"], 0);
+    }
+
+    #[tokio::test]
+    async fn a_delete_that_finds_nothing_says_whether_a_request_of_its_own_was_lost() {
+        let scene = start().await;
+        let (container, key) = (&scene.container, Key::text("a"));
+        let lose = |times| Fault { container: None, kind: RequestKind::Write, times, effect: Effect::LoseReply };
+        // The second one has its id in the body. The SDK repeats a request less often than six times.
+        for id in ["a", ".."] {
+            for times in [0, 1, 6] {
+                container.create(&key, id, &item(id, 1)).await.expect("create");
+                scene.endpoint.inject(lose(times));
+                let deadline = Instant::now() + Duration::from_secs(60);
+                let deleted = container.delete_until(deadline, &key, id, None).await.expect("deleted");
+                assert_eq!(matches!(deleted, Deletion::Done(_)), times == 0, "{id} {times} {deleted:?}");
+                assert_eq!(deleted == Deletion::Unclear, times > 0, "{id} {times} {deleted:?}");
+                let again = container.delete_until(deadline, &key, id, None).await.expect("nothing to do");
+                assert_eq!(again, Deletion::Absent, "{id} {times}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -95,5 +95,5 @@ pub use time_zone::TimeZone;
 pub use untracked_fields::UntrackedFields;
 pub use version::{Operation, SCHEMA, Version, pk_of};
 pub use version_digest::{RecordDigest, document_digest};
-pub use version_id::VersionId;
+pub use version_id::{VersionId, separates_documents};
 pub use window::Window;

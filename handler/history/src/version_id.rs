@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use changefeed_cosmos::Error;
+use changefeed_cosmos::{Error, KeyPath};
 use serde::{Deserialize, Serialize};
 
 /// Digits of the time at the start of an id.
@@ -22,6 +22,11 @@ const IMPORT: &str = "import-";
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct VersionId(String);
+
+/// Whether a partition of a changes container with this key never has versions of two documents.
+pub fn separates_documents(key_paths: &[KeyPath]) -> bool {
+    ["pk", "sourceId"].iter().all(|property| key_paths.iter().any(|path| path.is_property(property)))
+}
 
 impl VersionId {
     /// Digits of the time at the start of an id.
@@ -57,15 +62,15 @@ impl VersionId {
     }
 
     /// The id of a removal, which has no etag, from its time and its sequence number. Removals in one transaction share both, so
-    /// `source_digest` distinguishes them if they are stored in one partition.
-    pub(crate) fn of_removal(source_ts: i64, lsn: i64, source_digest: Option<&str>) -> Self {
-        let source = source_digest.map(|digest| format!("-{digest}")).unwrap_or_default();
-        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{lsn}{source}"))
+    /// a digest of the document distinguishes them if they may be stored in one partition.
+    pub(crate) fn of_removal(source_ts: i64, lsn: i64, digest: Option<&str>) -> Self {
+        let document = digest.map(|digest| format!("-{digest}")).unwrap_or_default();
+        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{lsn}{document}"))
     }
 
     /// The id of a removal by a restore, which records the removal itself.
-    pub fn of_removal_by(restore_id: &str, source_ts: i64, source_digest: &str) -> Self {
-        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{source_digest}"))
+    pub fn of_removal_by(restore_id: &str, source_ts: i64, digest: &str) -> Self {
+        Self(format!("{source_ts:0TIME_DIGITS$}-delete-{restore_id}-{digest}"))
     }
 
     /// The etag of the version, without quotes; `None` for a removal, and for a change that another program has copied.
@@ -89,7 +94,7 @@ impl VersionId {
         self.0.split_once("-delete-").is_some_and(|(_, rest)| rest.split('-').count() > 2)
     }
 
-    /// The id of a removal without the digest of the document's id, if it has one; `None` if it is not the id of a removal. Several
+    /// The id of a removal without the digest of the document, if it has one; `None` if it is not the id of a removal. Several
     /// removals may share what is left.
     pub(crate) fn shared_removal_id(&self) -> Option<&str> {
         let (_, rest) = self.0.split_once("-delete-")?;

@@ -243,3 +243,19 @@ async fn capture_reads_nothing_for_each_document() {
     // Of the whole set at most once in 7.5 seconds, on whatever machine this is.
     assert!(of_jobs.count() < 10, "capture read the erased documents more than once");
 }
+
+#[tokio::test]
+async fn the_live_document_is_counted_also_if_the_reply_to_its_delete_is_lost() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    world.put("a", json!({"id": ANN, "pk": "a"})).await;
+    world.endpoint.inject(Fault {
+        container: Some("events".into()),
+        kind: RequestKind::Write,
+        times: 1,
+        effect: Effect::LoseReply,
+    });
+    let erased = erase(&changefeed, json!({"id": ANN, "pk": "a", "confirm": 1})).await;
+    assert_eq!((erased.state, erased.counts.live), (JobState::Done, 1), "{erased:?}");
+    assert_eq!(world.live("a", ANN).await, None);
+}

@@ -176,6 +176,19 @@ async fn a_forced_restore_of_fields_leaves_the_other_fields_to_a_writer_that_cha
 }
 
 #[tokio::test]
+async fn a_forced_restore_of_a_document_that_another_writer_deletes_meanwhile_has_replaced_nothing() {
+    let (world, changefeed, second) = broken_and_slow(1).await;
+    let other = async {
+        a_batch_is_written(&world).await;
+        world.container("events").await.delete_item(key(9), &id(9), None).await.expect("deleted");
+    };
+    let request = json!({"all": true, "asOf": second, "force": true});
+    let (report, ()) = tokio::join!(restore_by(&changefeed, request), other);
+    let item = item_of(&report.items, 9);
+    assert_eq!((item.action, &item.replaced_version), (Action::Create, &None), "{item:?}");
+}
+
+#[tokio::test]
 async fn a_document_that_changes_after_its_write_whose_reply_was_lost_counts_as_written() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
@@ -289,6 +302,25 @@ async fn wait_until_after(second: i64) {
 }
 
 #[tokio::test]
+async fn a_document_that_another_writer_deletes_just_before_a_restore_does_was_not_deleted_by_it() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let (_, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    world.endpoint.inject(fault(1, Effect::Delay(Duration::from_secs(2))).on_item(id(1)));
+    let request = restore_request(request);
+    let other = async {
+        until("the restore deletes", DEADLINE, async || world.endpoint.pending_faults() == 0).await;
+        world.container("events").await.delete_item(key(1), &id(1), None).await.expect("deleted");
+    };
+    let (restored, ()) = tokio::join!(changefeed.restores.run(&request), other);
+    let Restored::Report(report) = restored.expect("restore") else { panic!("a job") };
+    assert_eq!((report.counts.delete, report.counts.unchanged), (0, 1), "{report:?}");
+    assert_eq!(seconds_of_deletes(&world).await, Vec::<i64>::new());
+    let undone = undo(&changefeed, &report).await;
+    assert_eq!((undone.counts.writes(), world.live(key(1), &id(1)).await), (0, None), "{undone:?}");
+}
+
+#[tokio::test]
 async fn a_delete_that_is_recorded_late_is_before_the_document_that_was_created_since() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
@@ -298,6 +330,11 @@ async fn a_delete_that_is_recorded_late_is_before_the_document_that_was_created_
     let request = restore_request(request);
     let other = async {
         is_deleted(&world).await;
+        until("the delete is sent again", DEADLINE, async || {
+            let mut requests = world.endpoint.requests().into_iter();
+            requests.any(|request| (request.kind, request.status) == (LoggedKind::Delete, 404))
+        })
+        .await;
         let again = put(&world, 1, "again").await;
         capture_by_feed(&changefeed, again.clone(), 3, "create").await;
         again["_ts"].as_i64().expect("a time")
@@ -358,4 +395,55 @@ async fn a_delete_that_another_worker_records_is_not_after_the_delete_that_the_f
     assert_eq!(seconds_of_deletes(&world).await, vec![reported; 2]);
     let view = restore_view(&changefeed, &job).await;
     assert_eq!(view.record.counts.delete, 1, "{view:?}");
+}
+
+/// The stored plan of a restore that deletes the document.
+async fn a_plan_that_deletes(changefeed: &Changefeed, request: &Value, force: bool) -> String {
+    let request = json!({"documents": [{"id": id(1), "pk": key(1)}], "asOf": request["asOf"], "deleteCreatedAfter": true,
+        "force": force, "dryRun": true, "store": true});
+    let plan = start_restore(changefeed, request).await;
+    assert_eq!(finish(changefeed, &plan).await, JobState::Planned);
+    plan
+}
+
+#[tokio::test]
+async fn a_document_that_another_writer_deletes_before_a_plan_is_executed_was_not_deleted_by_it() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (_, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    let plan = a_plan_that_deletes(&changefeed, &request, false).await;
+    world.container("events").await.delete_item(key(1), &id(1), None).await.expect("deleted");
+    changefeed.restores.execute_plan(&plan).await.expect("started");
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
+    let record = restore_view(&changefeed, &plan).await.record;
+    assert_eq!((record.counts.delete, record.counts.unchanged), (0, 1), "{record:?}");
+    assert_eq!(seconds_of_deletes(&world).await, Vec::<i64>::new());
+}
+
+#[tokio::test]
+async fn a_forced_delete_that_resumes_records_the_version_that_it_has_deleted_and_the_undo_brings_that_back() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|options| options.jobs = small_limits());
+    let (stored, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    let plan = a_plan_that_deletes(&changefeed, &request, true).await;
+    wait_until_after(stored["_ts"].as_i64().expect("a time")).await;
+    let later = put(&world, 1, "later").await;
+    capture_by_feed(&changefeed, later.clone(), 5, "replace").await;
+    changefeed.restores.execute_plan(&plan).await.expect("started");
+    // The worker is killed after it has deleted the document, before it has recorded that.
+    let record = Fault { container: Some("changes".into()), ..fault(1, Effect::Delay(NEVER)) };
+    world.endpoint.inject(record);
+    tokio::select! {
+        end = changefeed.runner.run_slice(&plan, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = is_deleted(&world) => {}
+    }
+    world.endpoint.clear_faults();
+    assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
+    let items = restore_view(&changefeed, &plan).await.record.items;
+    assert_eq!(item_of(&items, 1).replaced_version, Some(version_id(&later)), "{items:?}");
+    let Restored::Job(undo) = changefeed.restores.undo(&plan, &UndoRequest::default()).await.expect("undo") else {
+        panic!("the undo of a job is a job");
+    };
+    assert_eq!(finish(&changefeed, &undo.id).await, JobState::Done);
+    assert_eq!(states(&world).await, counted(&[("later", 1), ("old", 1)]));
 }

@@ -1,5 +1,6 @@
 //! `Populate` and `Truncate`, which are for trying the app out: what they refuse, what they record, and how they are turned off.
 
+use local_cosmos::{Effect, Fault, RequestKind};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -70,6 +71,24 @@ async fn truncate_needs_the_name_again_and_is_recorded() {
     let record = records(&world, "truncate").await.remove(0);
     assert_eq!((&record["state"], &record["counts"]["deleted"]), (&json!("done"), &json!(1)), "{record}");
     assert_eq!((&record["request"]["container"], &record["requestedBy"]), (&json!("events"), &json!("operations")));
+}
+
+#[tokio::test]
+async fn a_truncation_counts_a_delete_whose_reply_was_lost_and_deletes_no_more_than_was_asked_for() {
+    let world = World::new().await;
+    let handler = world.handler();
+    for id in ["1", "2", "3"] {
+        world.put("a", json!({"id": id, "pk": "a"})).await;
+    }
+    for (max, left) in [(2, 1), (1, 0)] {
+        let fault =
+            Fault { container: Some("events".into()), kind: RequestKind::Write, times: 1, effect: Effect::LoseReply };
+        world.endpoint.inject(fault);
+        let request = json!({"container": "events", "max": max, "confirm": "events"});
+        let (status, report) = handler.post("/api/truncate", &request).await;
+        assert_eq!((status, &report["deleted"]), (StatusCode::OK, &json!(max)), "{report}");
+        assert_eq!(world.query("events", "SELECT * FROM c").await.len(), left);
+    }
 }
 
 #[tokio::test]

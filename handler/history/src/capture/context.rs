@@ -27,6 +27,6 @@ pub(super) struct Context<'a> {
     pub erased: Arc<ErasedSet>,
     /// What is never stored.
     pub rules: CheckedRules,
-    /// Whether the changes container is partitioned by the source's id.
-    pub changes_by_source: bool,
+    /// See [`separates_documents`](crate::separates_documents).
+    pub separates_documents: bool,
 }

@@ -17,7 +17,7 @@ mod unescape;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use changefeed_cosmos::{Container, Error, FieldPath, Item, LazyContainer, Meter, digest};
+use changefeed_cosmos::{Container, Error, FieldPath, Item, LazyContainer, Meter};
 use chrono::Utc;
 use futures::StreamExt;
 use serde::Deserialize;
@@ -40,7 +40,7 @@ use crate::record::{items, version_of};
 use crate::storable_payload::StorablePayload;
 use crate::store_version::create_record;
 use crate::version::Operation;
-use crate::version_id::VersionId;
+use crate::version_id::{VersionId, separates_documents};
 
 pub use delivery::{DeliveryError, decode_delivery};
 pub(crate) use excluded::is_excluded;
@@ -249,8 +249,7 @@ impl Capture {
         mut payloads: impl Iterator<Item = &str>,
     ) -> Result<Context<'a>, Error> {
         let deadline = Instant::now() + self.options.batch_timeout;
-        let changes_by_source =
-            self.history.changes().open().await?.key_paths().iter().any(|path| path.is_property("sourceId"));
+        let separates_documents = separates_documents(self.history.changes().open().await?.key_paths());
         let mut monitored = self.history.monitored().open().await?;
         // A batch is of one container. If that is not the one whose definition is known, it was deleted and created again.
         if let Some(resource_id) = payloads.find_map(resource_id)
@@ -279,7 +278,7 @@ impl Capture {
             monitored,
             erased,
             rules,
-            changes_by_source,
+            separates_documents,
         })
     }
 }
@@ -411,10 +410,9 @@ impl Context<'_> {
         let default_ttl = self.monitored.default_ttl();
         let mut version =
             version_of(observed, default_ttl, self.history.actor_fields(), exact, captured_by, Utc::now());
-        if version.operation.is_removal() && !self.changes_by_source {
-            let source_digest = digest(&version.source_id);
-            version.id =
-                VersionId::of_removal(version.source_ts, version.lsn.unwrap_or_default(), Some(&source_digest));
+        if version.operation.is_removal() && !self.separates_documents {
+            let digest = version.document_digest();
+            version.id = VersionId::of_removal(version.source_ts, version.lsn.unwrap_or_default(), Some(&digest));
         }
         version.omitted.extend_from_slice(omitted);
         let id = version.id.clone();

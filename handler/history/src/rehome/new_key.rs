@@ -41,8 +41,8 @@ pub struct VersionPlacer {
     pub key_paths: Vec<KeyPath>,
     /// Whether the documents of the other history have another partition key.
     pub is_new_key: bool,
-    /// Whether the key of the changes container has the id of the document.
-    pub changes_by_source: bool,
+    /// See [`separates_documents`](crate::separates_documents).
+    pub separates_documents: bool,
     /// What records these deletes: the id of the job.
     pub captured_by: String,
     /// When it does, RFC 3339 in UTC with milliseconds.
@@ -127,9 +127,9 @@ impl VersionPlacer {
         }
         version.pk = pk_of(&key);
         version.partition_key = key;
-        if version.operation.is_removal() && !self.changes_by_source && version.id.is_delivered_removal() {
+        if version.operation.is_removal() && !self.separates_documents && version.id.is_delivered_removal() {
             let short = version.id.shared_removal_id().unwrap_or_default().to_owned();
-            version.id = VersionId::from(format!("{short}-{}", digest(&version.source_id)).as_str());
+            version.id = VersionId::from(format!("{short}-{}", version.document_digest()).as_str());
         }
         version
     }
@@ -164,6 +164,11 @@ impl Version {
     /// The document that this is a version of.
     pub fn document_name(&self) -> DocumentName {
         DocumentName { id: self.source_id.clone(), partition_key: self.partition_key.clone() }
+    }
+
+    /// A digest of its partition key value and id, which distinguishes the removals of documents.
+    pub fn document_digest(&self) -> String {
+        digest(&self.document_name().to_index_key())
     }
 
     /// Whether another record says the same of the document: the same body, or that there is none, at the same time.

@@ -4,10 +4,10 @@
 //! the change feed never sees a later write before an earlier one. A split or merge replaces partitions under that lock too.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::change_log::{ChangeLog, Write};
 use super::draft::Draft;
@@ -29,7 +29,9 @@ pub(crate) const SYSTEM_PROPERTIES: [&str; 5] = ["_rid", "_self", "_etag", "_att
 pub(crate) struct Store {
     contents: RwLock<Contents>,
     /// The partitions that are being split or merged.
-    transitions: watch::Sender<BTreeSet<String>>,
+    transitions: Mutex<BTreeSet<String>>,
+    /// Wakes the requests that wait for the end of a transition, in the order in which they came: a simulation repeats that order.
+    transition_ended: Notify,
 }
 
 /// What the lock protects.
@@ -116,7 +118,7 @@ impl Store {
     }
 
     fn of(contents: Contents) -> Self {
-        Self { contents: RwLock::new(contents), transitions: watch::Sender::default() }
+        Self { contents: RwLock::new(contents), transitions: Mutex::default(), transition_ended: Notify::new() }
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Contents> {
@@ -129,36 +131,45 @@ impl Store {
 
     /// Marks partitions as being split or merged; `None` if others are.
     pub(crate) fn begin_transition(&self, partitions: Vec<String>) -> Option<Transition<'_>> {
-        let mut is_first = false;
-        self.transitions.send_modify(|current| {
-            is_first = current.is_empty();
-            if is_first {
-                current.extend(partitions.iter().cloned());
-            }
-        });
-        is_first.then_some(Transition { store: self, partitions })
+        let mut current = self.transitions();
+        if !current.is_empty() {
+            return None;
+        }
+        current.extend(partitions.iter().cloned());
+        Some(Transition { store: self, partitions })
     }
 
     /// Whether partitions are being split or merged.
     pub(crate) fn has_transitions(&self) -> bool {
-        !self.transitions.borrow().is_empty()
+        !self.transitions().is_empty()
     }
 
     /// Waits until no partition of this part of the key space is being split or merged.
     pub(crate) async fn settled(&self, range: &KeyRange) {
-        let is_settled = |current: &BTreeSet<String>| {
-            let contents = self.read();
-            let mut overlapping = contents.overlapping(range).map(|(_, partition)| &partition.id);
-            overlapping.all(|id| !current.contains(id))
-        };
-        // The sender lives as long as this store.
-        drop(self.transitions.subscribe().wait_for(is_settled).await);
+        loop {
+            let ended = self.transition_ended.notified();
+            if self.is_settled(range) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn is_settled(&self, range: &KeyRange) -> bool {
+        let (current, contents) = (self.transitions(), self.read());
+        let mut overlapping = contents.overlapping(range).map(|(_, partition)| &partition.id);
+        overlapping.all(|id| !current.contains(id))
+    }
+
+    fn transitions(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.transitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Transition<'_> {
     fn drop(&mut self) {
-        self.store.transitions.send_modify(|current| current.retain(|partition| !self.partitions.contains(partition)));
+        self.store.transitions().retain(|partition| !self.partitions.contains(partition));
+        self.store.transition_ended.notify_waiters();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use changefeed_cosmos::{
     DocumentName, Error, FieldPath, Key, KeyPath, KeyRange, key_components, read_id_and_key, retry, timestamp,
 };
-use changefeed_history::{History, Version, VersionId, VersionPlacer};
+use changefeed_history::{History, Version, VersionId, VersionPlacer, separates_documents};
 use changefeed_jobs::{Part, PartPage, Parts, Run};
 use chrono::DateTime;
 use futures::{StreamExt, TryStreamExt};
@@ -75,7 +75,7 @@ impl<'a> Pages<'a> {
         let placer = VersionPlacer {
             key_paths: monitored.key_paths().to_vec(),
             is_new_key,
-            changes_by_source: changes.key_paths().iter().any(|path| path.is_property("sourceId")),
+            separates_documents: separates_documents(changes.key_paths()),
             captured_by: run.id(),
             captured_at: timestamp(DateTime::from_timestamp_secs(run.second()).unwrap_or_default()),
         };

@@ -78,8 +78,11 @@ impl DocumentWriter<'_> {
     async fn write_refused_of(&self, key: &Key, items: &mut [PlannedItem], indexes: &[usize]) -> Result<f64, Error> {
         let mut refused = Vec::new();
         for &index in indexes {
-            if let Some(item) = items.get_mut(index) {
-                refused.extend(self.read_refused(index, item).await?);
+            let Some(item) = items.get_mut(index) else { continue };
+            match self.read_refused(index, item).await {
+                Ok(read) => refused.extend(read),
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => conclude(items, index, error.to_string()),
             }
         }
         let refused = self.without_rivals(items, refused);

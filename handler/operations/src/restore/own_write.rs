@@ -1,13 +1,17 @@
 //! What this restore has written before: a worker that was killed, or a request whose reply was lost.
 
+use std::time::Duration;
+
 use changefeed_cosmos::{DocumentName, Error, ErrorKind};
 use changefeed_history::Version;
 use changefeed_jobs::second_of_id;
 
 use super::planned_item::{Action, PlannedItem};
-use super::removal::EXPECTED_SINCE;
 use super::stamp::{Body, Comparison};
 use super::write::DocumentWriter;
+
+/// The number of versions that are usually stored after the one that a restore overwrote or deleted.
+const EXPECTED_SINCE: usize = 10;
 
 impl DocumentWriter<'_> {
     /// Whether this restore was the last to write the document.
@@ -58,37 +62,46 @@ impl DocumentWriter<'_> {
     /// first, and records a delete after it.
     async fn is_own(&self, item: &PlannedItem, name: &DocumentName, body: &Option<Body>) -> Result<bool, Error> {
         let (Some(replaced), true) = (&item.replaced_version, self.is_monitored) else { return Ok(self.was_begun) };
-        let Some(removed) = self.exact_version(name, replaced).await? else {
-            return Ok(self.force && self.has_stored(name).await?);
-        };
+        let planned = self.exact_version(name, replaced).await?;
+        // A version that this restore has stored: one that it overwrote, or its delete.
+        let mut is_stored =
+            |version: &Version| version.captured_by == self.restore_id || version.id.is_removal_by(self.restore_id);
         if body.is_some() {
-            return Ok(true);
+            let is_any = planned.is_some() || self.force && self.find_version(name, &mut is_stored).await?.is_some();
+            return Ok(is_any);
         }
-        if self.was_begun {
-            return match self.recorded_removal(name, &removed).await? {
-                Some(removal) => Ok(removal.is_removal_by(self.restore_id)),
-                None => self.store_removal_late(Some(&removed)).await.map(|()| true),
+        let removed = if self.force {
+            // It may have deleted a later version than that of the plan. It has saved that version before.
+            let mut is_known = planned.is_some();
+            let mut is_removed = |version: &Version| {
+                is_known |= is_stored(version);
+                is_known && version.exact && !version.operation.is_removal()
             };
+            self.find_version(name, &mut is_removed).await?
+        } else {
+            planned
+        };
+        match removed {
+            Some(removed) if self.was_begun => self.is_own_delete(&removed, Duration::ZERO).await,
+            // Unless a worker whose claim has expired executes the same plan, another writer has deleted it.
+            Some(removed) => self.has_removed(&removed).await,
+            None => Ok(false),
         }
-        // Unless a worker whose claim has expired executes the same plan, another writer has deleted it.
-        self.has_removed(name, &removed).await
     }
 
-    /// Whether the history has the delete of a version by this restore.
-    pub(super) async fn has_removed(&self, name: &DocumentName, removed: &Version) -> Result<bool, Error> {
-        let removal = if self.is_monitored { self.removal(name, removed).await? } else { None };
-        Ok(removal.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
-    }
-
-    /// Whether the history has a version that this restore has stored: one that it overwrote, or its delete.
-    async fn has_stored(&self, name: &DocumentName) -> Result<bool, Error> {
+    /// The newest version of a document that meets a condition, which is called for each version from the newest on.
+    pub(super) async fn find_version(
+        &self,
+        name: &DocumentName,
+        is_meant: &mut (dyn FnMut(&Version) -> bool + Send),
+    ) -> Result<Option<Version>, Error> {
         let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
         while let Some(version) = versions.next().await? {
-            if version.captured_by == self.restore_id || version.id.is_removal_by(self.restore_id) {
-                return Ok(true);
+            if is_meant(&version) {
+                return Ok(Some(version));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Completes the record of a write by an interrupted worker: what it overwrote. A forced write may have overwritten another version
@@ -133,24 +146,20 @@ impl DocumentWriter<'_> {
             Some(id) => self.exact_version(name, id).await?,
             None => None,
         };
-        let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
         let mut is_before = false;
-        while let Some(version) = versions.next().await? {
+        let mut is_overwritten = |version: &Version| {
             // What capture has stored of the own write may have another sequence number, or not be exact.
             let is_own = live.is_some_and(|live| version.id.plain() == live.id.plain());
-            if is_before || !is_own && live.is_some_and(|live| version.order() < live.order()) {
-                let is_newer = match &planned {
-                    Some(planned) => version.order() > planned.order(),
-                    // In LatestVersion mode, it may have been deleted again before this restore wrote.
-                    None => {
-                        version.captured_by == self.restore_id || version.source_ts >= second_of_id(self.restore_id)
-                    }
-                };
-                return Ok(is_newer.then_some(version));
-            }
+            let is_found = is_before || !is_own && live.is_some_and(|live| version.order() < live.order());
             is_before = live.is_none() && version.id.is_removal_by(self.restore_id);
-        }
-        Ok(None)
+            is_found
+        };
+        let overwritten = self.find_version(name, &mut is_overwritten).await?;
+        Ok(overwritten.filter(|version| match &planned {
+            Some(planned) => version.order() > planned.order(),
+            // In LatestVersion mode, it may have been deleted again before this restore wrote.
+            None => version.captured_by == self.restore_id || version.source_ts >= second_of_id(self.restore_id),
+        }))
     }
 
     /// Whether this restore has written the document, and another writer has changed it since and kept the stamp. A forced write

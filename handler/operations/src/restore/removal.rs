@@ -2,98 +2,85 @@
 
 use std::time::Duration;
 
-use changefeed_cosmos::{Deletion, DocumentName, Error, digest};
+use changefeed_cosmos::{Deletion, Error};
 use changefeed_history::{Operation, Version, VersionId};
 use tokio::time::Instant;
 
 use super::write::{DocumentWriter, Outcome};
 
-/// The number of versions that are usually stored after the one that was deleted.
-pub(super) const EXPECTED_SINCE: usize = 10;
 /// How long a restore that has deleted a document may take to record it.
 const RECORDING: Duration = Duration::from_secs(2);
 /// How often it is looked for.
 const RECORDING_INTERVAL: Duration = Duration::from_millis(250);
 
+/// What the history has of a document after a version.
+struct Later {
+    /// The recorded removal of the version by a restore, preferably by this one.
+    removal: Option<VersionId>,
+    /// The second of the first later version, since 1970; the largest number if there is none.
+    until: i64,
+}
+
 impl DocumentWriter<'_> {
     /// The outcome of a delete. A document that did not exist any more was deleted by another writer, or by another worker of this job,
     /// which records it. Where the reply was lost, it was this delete, unless another restore has recorded that it has deleted the document.
-    pub(super) async fn deleted(
-        &self,
-        name: &DocumentName,
-        removed: Option<&Version>,
-        deletion: Deletion,
-    ) -> Result<Outcome, Error> {
-        match (deletion, removed) {
-            (Deletion::Done(_), _) => self.store_removal(removed).await?,
-            (Deletion::Unclear, Some(version))
-                if self.is_monitored
-                    && let Some(removal) = self.removal(name, version).await?
-                    && !removal.is_removal_by(self.restore_id) =>
-            {
-                return Ok(Outcome::AlreadyDone);
-            }
-            (Deletion::Unclear, _) => self.store_removal_late(removed).await?,
-            (Deletion::Absent, Some(version)) if self.is_shared && self.has_removed(name, version).await? => {}
-            (Deletion::Absent, _) => return Ok(Outcome::AlreadyDone),
-        }
-        Ok(Outcome::Written(None, deletion.request_charge()))
+    pub(super) async fn deleted(&self, removed: Option<&Version>, deletion: Deletion) -> Result<Outcome, Error> {
+        let is_own = match (deletion, removed.filter(|_| self.is_monitored)) {
+            (Deletion::Done(_), _) => self.store_removal(removed).await.map(|()| true)?,
+            (Deletion::Unclear, Some(removed)) => self.is_own_delete(removed, RECORDING).await?,
+            (Deletion::Absent, Some(removed)) => self.is_shared && self.has_removed(removed).await?,
+            (deletion, None) => deletion.is_own(),
+        };
+        Ok(if is_own { Outcome::Written(None, deletion.request_charge()) } else { Outcome::AlreadyDone })
     }
 
-    /// The recorded removal of a version by a restore, preferably by this one. A restore that has just deleted the document may be
-    /// about to record that.
-    pub(super) async fn removal(&self, name: &DocumentName, removed: &Version) -> Result<Option<VersionId>, Error> {
-        let end = Instant::now() + RECORDING;
+    /// Whether the history has the delete of a version by this restore.
+    pub(super) async fn has_removed(&self, removed: &Version) -> Result<bool, Error> {
+        let removal = if self.is_monitored { self.later(removed, RECORDING).await?.removal } else { None };
+        Ok(removal.is_some_and(|removal| removal.is_removal_by(self.restore_id)))
+    }
+
+    /// Whether it was this restore that deleted a version, unless another restore has recorded that. If none has, it is recorded now.
+    pub(super) async fn is_own_delete(&self, removed: &Version, patience: Duration) -> Result<bool, Error> {
+        let Later { removal, until } = self.later(removed, patience).await?;
+        if let Some(removal) = removal {
+            return Ok(removal.is_removal_by(self.restore_id));
+        }
+        // If the document was created again since, or the feed has reported the delete, the delete was not later than that.
+        let live = self.live(&removed.document_name()).await?;
+        let until = live.map_or(until, |live| until.min(live.source_ts));
+        self.store_removal_until(removed, until).await.map(|()| true)
+    }
+
+    /// What is later than a version. A restore that has just deleted the document may be about to record that.
+    async fn later(&self, removed: &Version, patience: Duration) -> Result<Later, Error> {
+        let end = Instant::now() + patience;
         loop {
-            let recorded = self.recorded_removal(name, removed).await?;
-            if recorded.is_some() || Instant::now() >= end {
-                return Ok(recorded);
+            let later = self.later_now(removed).await?;
+            if later.removal.is_some() || Instant::now() >= end {
+                return Ok(later);
             }
             tokio::time::sleep(RECORDING_INTERVAL).await;
         }
     }
 
-    pub(super) async fn recorded_removal(
-        &self,
-        name: &DocumentName,
-        removed: &Version,
-    ) -> Result<Option<VersionId>, Error> {
-        let mut versions = self.restores.history.versions_until(name, i64::MAX, EXPECTED_SINCE).await?;
-        let mut found: Option<VersionId> = None;
-        while let Some(version) = versions.next().await? {
-            if version.id.is_removal_by(self.restore_id) {
-                return Ok(Some(version.id));
-            }
-            if version.source_ts < removed.source_ts {
-                break;
+    async fn later_now(&self, removed: &Version) -> Result<Later, Error> {
+        let mut later = Later { removal: None, until: i64::MAX };
+        let mut is_end = |version: &Version| {
+            let is_own = version.id.is_removal_by(self.restore_id);
+            let is_later = version.order() > removed.order();
+            if is_later {
+                later.until = version.source_ts;
             }
             // In the second of the version, a removal of an earlier version may be recorded too.
-            let is_later = match removed.lsn {
-                Some(_) => version.order() > removed.order(),
-                None => version.source_ts > removed.source_ts,
-            };
-            if is_later && version.id.is_removal_by_a_restore() {
-                found = Some(version.id);
+            let is_ordered = removed.lsn.is_some() || version.source_ts > removed.source_ts;
+            if is_own || is_later && is_ordered && version.id.is_removal_by_a_restore() {
+                later.removal = Some(version.id.clone());
             }
-        }
-        Ok(found)
-    }
-
-    /// [`Self::store_removal`] some time after the delete. If the document was created again since, or the feed has reported the delete,
-    /// the delete was not later than that.
-    pub(super) async fn store_removal_late(&self, removed: Option<&Version>) -> Result<(), Error> {
-        let Some(removed) = removed.filter(|_| self.is_monitored) else { return Ok(()) };
-        let name = removed.document_name();
-        let live = self.live(&name).await?;
-        let mut until = live.map_or(i64::MAX, |live| live.source_ts);
-        let mut versions = self.restores.history.versions_until(&name, i64::MAX, EXPECTED_SINCE).await?;
-        while let Some(version) = versions.next().await? {
-            if version.order() <= removed.order() {
-                break;
-            }
-            until = until.min(version.source_ts);
-        }
-        self.store_removal_until(removed, until).await
+            is_own || version.source_ts < removed.source_ts
+        };
+        self.find_version(&removed.document_name(), &mut is_end).await?;
+        Ok(later)
     }
 
     /// Stores a delete of this restore as a version: the change feed may not report it.
@@ -112,9 +99,8 @@ impl DocumentWriter<'_> {
         let now = self.restores.history.clock().now().await?.time();
         let second = now.timestamp().min(until).max(removed.source_ts);
         let removal = Version {
-            // If the changes container is partitioned by pk alone, the removals of a restore share a partition, so the id needs the
-            // document.
-            id: VersionId::of_removal_by(self.restore_id, second, &digest(&removed.source_id)),
+            // The removals of a restore can share a partition of the changes container, so the id needs the document.
+            id: VersionId::of_removal_by(self.restore_id, second, &removed.document_digest()),
             operation: Operation::Delete,
             source_ts: second,
             // The real number is not known; it is after that of the version that was removed.

@@ -44,7 +44,10 @@ impl JobKind for Restores {
 async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
     let mut worker = RestoreWorker::new(restores, run).await?;
     let mut counts: Counts = run.counts()?;
-    let mut cursor = match run.cursor::<Cursor>()? {
+    let stored = run.cursor::<Cursor>()?;
+    // The cursor of a phase is stored before its first page begins.
+    let mut is_resumed = stored.is_some();
+    let mut cursor = match stored {
         Some(mut cursor) => {
             worker.horizon = cursor.horizon;
             let joined = worker.cursor(cursor.phase, cursor.parts.clone().read());
@@ -74,9 +77,10 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
         };
         let parts = cursor.parts.clone();
         worker.open_parts.store(parts.open(), Ordering::Relaxed);
-        let page = |part: Part, may_be_begun| {
+        let page = |part: Part, may_be_begun: bool| {
             let parts = &parts;
             let worker = &worker;
+            let may_be_begun = may_be_begun && is_resumed;
             async move {
                 let _place = run.place().await;
                 match phase {
@@ -99,7 +103,7 @@ async fn work(restores: &Restores, run: &Run) -> Result<Step, Error> {
         }
         let Some(next) = phase_after(&worker, phase, &counts) else { break };
         let Some(begun) = begin(&worker, next, &counts).await? else { return Ok(Step::Waiting) };
-        cursor = begun;
+        (cursor, is_resumed) = (begun, false);
     }
     conclude(&worker, &counts).await
 }

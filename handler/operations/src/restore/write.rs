@@ -178,7 +178,7 @@ impl DocumentWriter<'_> {
             let written = match body.as_ref().map(Body::document) {
                 Some(document) => self.write_once(&key, &name, document, expected.as_deref()).await,
                 None => match self.container.delete_until(self.deadline, &key, &name.id, expected.as_deref()).await {
-                    Ok(deletion) => return self.deleted(&name, live.as_ref(), deletion).await,
+                    Ok(deletion) => return self.deleted(live.as_ref(), deletion).await,
                     Err(error) => Err(error),
                 },
             };
@@ -190,7 +190,7 @@ impl DocumentWriter<'_> {
                     match self.compare(live.as_ref(), body.as_ref()) {
                         // The delete was refused.
                         Comparison::Unclear if body.is_none() => {
-                            return self.deleted(&name, replaced.as_ref(), Deletion::Absent).await;
+                            return self.deleted(replaced.as_ref(), Deletion::Absent).await;
                         }
                         // The reply to the write was lost.
                         Comparison::Own | Comparison::Unclear => {
@@ -282,6 +282,9 @@ impl DocumentWriter<'_> {
                 }
                 Err(error) => return Err(error),
             }
+        } else {
+            // With force, another writer may have deleted what was to be replaced.
+            item.replaced_version = None;
         }
         item.action = match (live, body) {
             (_, None) => Action::Delete,

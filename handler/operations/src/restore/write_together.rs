@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::planned_item::{Action, PlannedItem};
 use super::read_together::ReadTogether;
-use super::stamp::Body;
 use super::write::{DocumentWriter, Outcome, Prepared};
 
 /// Larger documents are written by themselves: there are few of them in a request, and several copies of each are in memory.
@@ -21,32 +20,20 @@ const MAX_BYTES_IN_BULK: usize = 64 * 1024;
 /// An item of a group by its number, and how far it is.
 type Numbered<P> = (usize, (PlannedItem, P));
 
-/// An item that is written in bulk.
-struct Ready {
-    item: Item,
-    /// That of the document that it overwrites.
-    etag: Option<String>,
-    body: Body,
-}
-
-/// How far the write of an item is that is not written in bulk.
+/// How far the write of an item is.
 enum Progress {
     /// It has its outcome.
     Ended(Result<Outcome, Error>),
     /// To be written by itself.
     Single(Option<Prepared>),
+    /// To be written in bulk.
+    InBulk(Item, Prepared),
 }
 
 /// The end of the first half of the time that is left.
 fn half_of_time_until(deadline: Instant) -> Instant {
     let now = Instant::now();
     now + deadline.saturating_duration_since(now) / 2
-}
-
-/// An item whose write was prepared.
-enum Begun {
-    InBulk(Ready),
-    Other(Progress),
 }
 
 impl DocumentWriter<'_> {
@@ -82,17 +69,16 @@ impl DocumentWriter<'_> {
         let repeated: Vec<bool> = items.iter().map(|item| !names.insert(item.name().to_index_key())).collect();
         let begun = futures::stream::iter(items.into_iter().zip(repeated)).map(|(mut item, is_repeated)| {
             places.take(async move {
-                let begun =
-                    if is_repeated { Begun::Other(Progress::Single(None)) } else { writer.begin(&mut item).await };
-                (item, begun)
+                let begun = if is_repeated { Ok(Progress::Single(None)) } else { writer.begin(&mut item).await };
+                (item, begun.unwrap_or_else(|error| Progress::Ended(Err(error))))
             })
         });
-        let begun: Vec<(PlannedItem, Begun)> = begun.buffered(places.count()).collect().await;
+        let begun: Vec<(PlannedItem, Progress)> = begun.buffered(places.count()).collect().await;
         let (mut ready, mut others) = (Vec::new(), Vec::new());
-        for (index, (item, begun)) in begun.into_iter().enumerate() {
-            match begun {
-                Begun::InBulk(begun) => ready.push((index, (item, begun))),
-                Begun::Other(progress) => others.push((index, (item, progress))),
+        for (index, (item, progress)) in begun.into_iter().enumerate() {
+            match progress {
+                Progress::InBulk(document, prepared) => ready.push((index, (item, (document, prepared)))),
+                progress => others.push((index, (item, progress))),
             }
         }
         let (ready, mut ended) = tokio::join!(writer.write_ready(ready, requests), writer.end(others, places));
@@ -104,11 +90,12 @@ impl DocumentWriter<'_> {
     /// Writes items by themselves that have no outcome.
     async fn end(&self, items: Vec<Numbered<Progress>>, places: &ItemPlaces) -> Vec<Numbered<Result<Outcome, Error>>> {
         let ended = futures::stream::iter(items).map(|(index, (item, progress))| async move {
-            let ended = match progress {
-                Progress::Ended(outcome) => (item, outcome),
-                Progress::Single(prepared) => places.take(self.end_one(item, prepared)).await,
+            let prepared = match progress {
+                Progress::Ended(outcome) => return (index, (item, outcome)),
+                Progress::Single(prepared) => prepared,
+                Progress::InBulk(_, prepared) => Some(prepared),
             };
-            (index, ended)
+            (index, places.take(self.end_one(item, prepared)).await)
         });
         ended.buffer_unordered(places.count()).collect().await
     }
@@ -120,59 +107,54 @@ impl DocumentWriter<'_> {
     }
 
     /// Prepares the write of an item whose live document was read together with others.
-    async fn begin(&self, item: &mut PlannedItem) -> Begun {
+    async fn begin(&self, item: &mut PlannedItem) -> Result<Progress, Error> {
         let name = item.name();
         let is_with_others = item.action.is_write() && item.action != Action::Delete;
         let live = self.together.filter(|_| is_with_others);
         let Some(live) = live.and_then(|read| read.planned_live_of(item, &name, self.is_monitored)) else {
-            return Begun::Other(Progress::Single(None));
+            return Ok(Progress::Single(None));
         };
         match self.restores.erased(self.deadline).await {
             Ok(erased) if !erased.contains(&name) => {}
-            _ => return Begun::Other(Progress::Single(None)),
+            _ => return Ok(Progress::Single(None)),
         }
-        let ready = async {
-            let mut body = match self.body_unless_conflict(item, &name).await? {
-                Ok(body) => body,
-                Err(conflict) => return Ok(Begun::Other(Progress::Ended(Ok(conflict)))),
-            };
-            let etag = item.live_etag.clone();
-            if let Some(outcome) = self.conclude(item, &mut body, live.as_ref(), etag.as_deref(), false).await? {
-                return Ok::<_, Error>(Begun::Other(Progress::Ended(Ok(outcome))));
-            }
-            let Some(body) = body else { return Ok(Begun::Other(Progress::Single(None))) };
-            let item = Item::new(name.id.clone(), body.document())?;
-            let is_small = item.text().len() <= MAX_BYTES_IN_BULK;
-            let prepared = |body| Progress::Single(Some(Prepared { body, was_sent: false }));
-            Ok(if is_small { Begun::InBulk(Ready { item, etag, body }) } else { Begun::Other(prepared(body)) })
+        let mut body = match self.body_unless_conflict(item, &name).await? {
+            Ok(body) => body,
+            Err(conflict) => return Ok(Progress::Ended(Ok(conflict))),
         };
-        ready.await.unwrap_or_else(|error| Begun::Other(Progress::Ended(Err(error))))
+        let etag = item.live_etag.clone();
+        if let Some(outcome) = self.conclude(item, &mut body, live.as_ref(), etag.as_deref(), false).await? {
+            return Ok(Progress::Ended(Ok(outcome)));
+        }
+        let Some(body) = body else { return Ok(Progress::Single(None)) };
+        let document = Item::new(name.id, body.document())?;
+        let is_small = document.text().len() <= MAX_BYTES_IN_BULK;
+        let prepared = Prepared { body, was_sent: false };
+        Ok(if is_small { Progress::InBulk(document, prepared) } else { Progress::Single(Some(prepared)) })
     }
 
     /// Writes in bulk what is ready. At most `concurrency` requests are in flight.
-    async fn write_ready(&self, ready: Vec<Numbered<Ready>>, concurrency: usize) -> Vec<Numbered<Progress>> {
+    async fn write_ready(&self, ready: Vec<Numbered<(Item, Prepared)>>, concurrency: usize) -> Vec<Numbered<Progress>> {
         let (mut begun, mut items, mut etags) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, (planned, Ready { item, etag, body })) in ready {
-            begun.push((index, planned, body));
+        for (index, (planned, (item, prepared))) in ready {
+            etags.push(planned.live_etag.clone());
             items.push(item);
-            etags.push(etag);
+            begun.push((index, planned, prepared));
         }
         // The other half is for what is not written in bulk.
         let deadline = half_of_time_until(self.deadline);
         let written = self.container.write_many(&items, &etags, concurrency, deadline).await;
-        let progress = |written, body| match written {
+        let progress = |written, prepared| match written {
             WriteInBulk::Written(written) => {
                 Progress::Ended(Ok(Outcome::Written(written.etag, written.request_charge)))
             }
-            WriteInBulk::Unsettled => Progress::Single(Some(Prepared { body, was_sent: true })),
-            WriteInBulk::Refused(_) | WriteInBulk::NotSent => {
-                Progress::Single(Some(Prepared { body, was_sent: false }))
-            }
+            WriteInBulk::Unsettled => Progress::Single(Some(Prepared { was_sent: true, ..prepared })),
+            WriteInBulk::Refused(_) | WriteInBulk::NotSent => Progress::Single(Some(prepared)),
         };
         let numbered = begun
             .into_iter()
             .zip(written)
-            .map(|((index, planned, body), written)| (index, (planned, progress(written, body))));
+            .map(|((index, planned, prepared), written)| (index, (planned, progress(written, prepared))));
         numbered.collect()
     }
 
