@@ -321,6 +321,29 @@ async fn a_document_that_another_writer_deletes_just_before_a_restore_does_was_n
 }
 
 #[tokio::test]
+async fn the_time_of_a_delete_is_not_early_because_the_clock_was_read_slowly_before() {
+    let world = World::new().await;
+    let changefeed = world.changefeed(|_| ());
+    let (_, mut request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
+    let slow = Fault {
+        container: Some("jobs".into()),
+        kind: RequestKind::Read,
+        times: 1,
+        effect: Effect::Delay(Duration::from_secs(5)),
+    };
+    world.endpoint.inject(slow.on_item("clock"));
+    changefeed.restores.run(&restore_request(request.clone())).await.expect("restore");
+    assert_eq!(world.endpoint.pending_faults(), 0, "the clock was read");
+    capture_by_feed(&changefeed, put(&world, 2, "new").await, 2, "create").await;
+    request["id"] = json!(id(2));
+    request["partitionKey"] = json!([key(2)]);
+    let began = chrono::Utc::now().timestamp();
+    changefeed.restores.run(&restore_request(request)).await.expect("restore");
+    let latest = seconds_of_deletes(&world).await.into_iter().max().expect("deletes");
+    assert!((began - 2..=chrono::Utc::now().timestamp()).contains(&latest), "{latest} {began}");
+}
+
+#[tokio::test]
 async fn a_delete_that_is_recorded_late_is_before_the_document_that_was_created_since() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());

@@ -177,7 +177,7 @@ impl DocumentWriter<'_> {
             }
             let written = match body.as_ref().map(Body::document) {
                 Some(document) => self.write_once(&key, &name, document, expected.as_deref()).await,
-                None => match self.container.delete_until(self.deadline, &key, &name.id, expected.as_deref()).await {
+                None => match self.delete_once(&key, &name.id, expected.as_deref()).await {
                     Ok(deletion) => return self.deleted(live.as_ref(), deletion).await,
                     Err(error) => Err(error),
                 },
@@ -397,6 +397,14 @@ impl DocumentWriter<'_> {
             Some(etag) => retry(self.deadline, || self.container.replace(key, &name.id, document, etag)).await,
             None => retry(self.deadline, || self.container.create(key, &name.id, document)).await,
         }
+    }
+
+    async fn delete_once(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Deletion, Error> {
+        // Its record has the time after it. If the clock were measured then, the document could be created again meanwhile.
+        if self.is_monitored {
+            self.restores.history.clock().now().await?;
+        }
+        self.container.delete_until(self.deadline, key, id, etag).await
     }
 
     /// See [`refusals`].
