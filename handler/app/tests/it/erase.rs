@@ -247,7 +247,7 @@ async fn capture_reads_nothing_for_each_document() {
 #[tokio::test]
 async fn the_live_document_is_counted_also_if_the_reply_to_its_delete_is_lost() {
     let world = World::new().await;
-    let changefeed = world.changefeed(|_| ());
+    let changefeed = changefeed(&world);
     world.put("a", json!({"id": ANN, "pk": "a"})).await;
     world.endpoint.inject(Fault {
         container: Some("events".into()),

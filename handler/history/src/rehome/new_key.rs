@@ -166,9 +166,10 @@ impl Version {
         DocumentName { id: self.source_id.clone(), partition_key: self.partition_key.clone() }
     }
 
-    /// A digest of its partition key value and id, which distinguishes the removals of documents.
+    /// A digest of the document's id and partition key value, which distinguishes the removals of documents. It is not the tag by which an
+    /// erased document is named.
     pub fn document_digest(&self) -> String {
-        digest(&self.document_name().to_index_key())
+        digest(&format!("{}{}", self.source_id, self.partition_key))
     }
 
     /// Whether another record says the same of the document: the same body, or that there is none, at the same time.
