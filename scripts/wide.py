@@ -88,7 +88,8 @@ class Wide:
         """Starts an instance. Returns the seconds until it says that it works."""
         begun = time.monotonic()
         instance = subprocess.Popen([self.executable, "process"], env=self.environment, stdout=subprocess.PIPE, stderr=self.log)
-        instance.stdout.readline()
+        if not instance.stdout.readline():
+            sys.exit(f"an instance has ended; see {self.log.name}")
         self.instances.append(instance)
         return time.monotonic() - begun
 

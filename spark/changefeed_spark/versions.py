@@ -1,7 +1,5 @@
 """The records of versions: their ids, and the versions that this program writes."""
 
-import json
-
 from .large_values import digest, split_large_record
 from .names import key_text, pk_of, without_system_properties
 
@@ -20,7 +18,7 @@ def id_of_write(source_ts, etag):
 
 def id_of_removal_by(restore_id, source_ts, source_id, key):
     """The id of a removal by a restore."""
-    return f"{source_ts:010d}-delete-{restore_id}-{digest(json.dumps(key) + source_id)}"
+    return f"{source_ts:010d}-delete-{restore_id}-{digest(source_id + key_text(key, in_ascii=False))}"
 
 
 def plain_id(version_id):

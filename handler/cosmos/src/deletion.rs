@@ -19,19 +19,19 @@ impl Deletion {
         if let Self::Done(request_charge) = self { request_charge } else { 0.0 }
     }
 
-    /// Whether this delete has deleted the item, as far as it is known.
+    /// Whether this delete has deleted the item, or may have.
     pub fn is_own(self) -> bool {
         self != Self::Absent
     }
 }
 
-/// Whether the service may have executed one of these requests, the last of which failed, without saying so: one that it did not answer, or
-/// not whole.
+/// Whether the service may have executed one of these requests without the client knowing: a request that was sent and has no complete answer.
 pub(crate) fn may_be_executed(diagnostics: Option<&DiagnosticsContext>) -> bool {
     let Some(diagnostics) = diagnostics else { return true };
     diagnostics.requests().iter().any(|request| {
         let status = u16::from(request.status().status_code());
         let is_answered = (200..500).contains(&status) && status != 408;
+        // The SDK has sent such a request again on another connection, and has the last answer only.
         request.local_shard_retry_count() > 0
             || request.pipeline_type().is_data_plane() && request.request_sent().may_have_been_sent() && !is_answered
     })

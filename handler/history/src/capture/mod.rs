@@ -411,7 +411,7 @@ impl Context<'_> {
         let mut version =
             version_of(observed, default_ttl, self.history.actor_fields(), exact, captured_by, Utc::now());
         if version.operation.is_removal() && !self.separates_documents {
-            let digest = version.document_digest();
+            let digest = version.name_digest();
             version.id = VersionId::of_removal(version.source_ts, version.lsn.unwrap_or_default(), Some(&digest));
         }
         version.omitted.extend_from_slice(omitted);

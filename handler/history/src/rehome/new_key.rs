@@ -129,7 +129,7 @@ impl VersionPlacer {
         version.partition_key = key;
         if version.operation.is_removal() && !self.separates_documents && version.id.is_delivered_removal() {
             let short = version.id.shared_removal_id().unwrap_or_default().to_owned();
-            version.id = VersionId::from(format!("{short}-{}", version.document_digest()).as_str());
+            version.id = VersionId::from(format!("{short}-{}", version.name_digest()).as_str());
         }
         version
     }
@@ -168,7 +168,7 @@ impl Version {
 
     /// A digest of the document's id and partition key value, which distinguishes the removals of documents. It is not the tag by which an
     /// erased document is named.
-    pub fn document_digest(&self) -> String {
+    pub fn name_digest(&self) -> String {
         digest(&format!("{}{}", self.source_id, self.partition_key))
     }
 

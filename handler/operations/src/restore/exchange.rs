@@ -255,9 +255,10 @@ impl DocumentWriter<'_> {
         }
         let Some(mut body) = self.body(item, &name).await? else { return Ok(None) };
         body.keep_fields_of(live.as_ref());
-        if let Some(live) = &live {
-            item.replaced_version = Some(self.save_version(&name, live).await?.into());
-        }
+        item.replaced_version = match &live {
+            Some(live) => Some(self.save_version(&name, live).await?.into()),
+            None => None,
+        };
         let unique_keys = &self.container.definition().unique_keys;
         let held = live.as_ref().and_then(|live| live.document.as_ref());
         let exchange = Exchange {

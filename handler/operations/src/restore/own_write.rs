@@ -72,12 +72,17 @@ impl DocumentWriter<'_> {
         }
         let removed = if self.force {
             // It may have deleted a later version than that of the plan. It has saved that version before.
-            let mut is_known = planned.is_some();
+            let (mut is_known, mut is_recorded) = (planned.is_some(), false);
             let mut is_removed = |version: &Version| {
+                is_recorded |= version.id.is_removal_by(self.restore_id);
                 is_known |= is_stored(version);
-                is_known && version.exact && !version.operation.is_removal()
+                is_recorded || is_known && version.exact && !version.operation.is_removal()
             };
-            self.find_version(name, &mut is_removed).await?
+            let removed = self.find_version(name, &mut is_removed).await?;
+            if is_recorded {
+                return Ok(true);
+            }
+            removed
         } else {
             planned
         };

@@ -100,7 +100,7 @@ impl DocumentWriter<'_> {
         let second = now.timestamp().min(until).max(removed.source_ts);
         let removal = Version {
             // The removals of a restore can share a partition of the changes container, so the id needs the document.
-            id: VersionId::of_removal_by(self.restore_id, second, &removed.document_digest()),
+            id: VersionId::of_removal_by(self.restore_id, second, &removed.name_digest()),
             operation: Operation::Delete,
             source_ts: second,
             // The real number is not known; it is after that of the version that was removed.

@@ -188,7 +188,7 @@ impl DocumentWriter<'_> {
                     let replaced = live;
                     let live = self.live(&name).await?;
                     match self.compare(live.as_ref(), body.as_ref()) {
-                        // The delete was refused.
+                        // The delete was refused, and another writer has deleted the document since.
                         Comparison::Unclear if body.is_none() => {
                             return self.deleted(replaced.as_ref(), Deletion::Absent).await;
                         }
@@ -210,7 +210,7 @@ impl DocumentWriter<'_> {
                     }
                     // A replica that a write has not reached may answer a read: another write, or this one, whose reply was lost.
                     let is_old = live.as_ref().and_then(|live| live.etag.as_ref()) == expected.as_ref();
-                    // A delete that was executed would not be refused by its etag.
+                    // A delete that was executed is refused by its etag only if another writer has created the document since.
                     was_sent |= is_old && body.is_some();
                     if !(self.force || is_old) || attempt == ATTEMPTS {
                         let has_unique_keys = !self.container.definition().unique_keys.is_empty();
