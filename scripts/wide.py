@@ -19,10 +19,8 @@ DEADLINE_SECONDS = 900
 INSTANCES = 8
 # Written and captured to see that every instance works.
 DOCUMENTS = 500
-# How many request units a second a physical partition has at most.
-THROUGHPUT_OF_PARTITION = 10_000
 # The most that a process may need, in megabytes: for itself, and for each partition.
-MEGABYTES, MEGABYTES_OF_PARTITION = 80, 0.5
+MEGABYTES, MEGABYTES_OF_PARTITION = 60, 0.2
 COMMANDS = {
     "status": ["status"],
     "a search": ["history", "search", "--filter", "pk=key 7", "--max-items", "20"],
@@ -34,8 +32,22 @@ COMMANDS = {
 class Wide:
     def __init__(self, executable, partitions, log):
         self.executable, self.partitions, self.log = executable, partitions, log
-        arguments = ["local", "--cosmos-only", "--cosmos-port", "0"]
-        self.endpoint = subprocess.Popen([executable, *arguments], stdout=subprocess.PIPE, stderr=log, text=True)
+        self.folder = tempfile.TemporaryDirectory(prefix="changefeed-wide-")
+        self.instances = []
+        self.start_endpoint("--partitions", str(partitions))
+        self.run("provision")
+        # As in a real account, the other containers have one partition.
+        for name in self.containers() - {"events", "changes"}:
+            self.send("DELETE", f"/dbs/{DATABASE}/colls/{name}")
+        stop(self.endpoint)
+        self.start_endpoint()
+        self.run("provision")
+        ranges = self.send("GET", f"/dbs/{DATABASE}/colls/events/pkranges")["PartitionKeyRanges"]
+        assert len(ranges) == partitions, len(ranges)
+
+    def start_endpoint(self, *options):
+        arguments = ["local", "--cosmos-only", "--cosmos-port", "0", "--data", self.folder.name, *options]
+        self.endpoint = subprocess.Popen([self.executable, *arguments], stdout=subprocess.PIPE, stderr=self.log, text=True)
         connection_string = json.loads(self.endpoint.stdout.readline())["connectionString"]
         parts = dict(part.split("=", 1) for part in connection_string.split(";") if part)
         self.connection = http.client.HTTPConnection(urlsplit(parts["AccountEndpoint"]).netloc)
@@ -47,28 +59,17 @@ class Wide:
             "CHANGEFEED_JOB_BUDGET": "unlimited",
             "RUST_LOG": "warn,azure_data_cosmos_driver=error",
         }
-        self.instances = []
-        self.run("provision")
-        for container in ("events", "changes"):
-            self.split(container)
 
-    def split(self, container):
-        """Gives a container the throughput for which the service creates so many partitions."""
-        resource = self.send("GET", f"/dbs/{DATABASE}/colls/{container}")["_rid"]
-        offers = self.send("GET", "/offers")["Offers"]
-        offer = next(offer for offer in offers if offer["offerResourceId"] == resource)
-        offer["content"] = {"offerThroughput": self.partitions * THROUGHPUT_OF_PARTITION}
-        self.send("PUT", f"/offers/{offer['id']}", offer)
-        ranges = self.send("GET", f"/dbs/{DATABASE}/colls/{container}/pkranges")["PartitionKeyRanges"]
-        assert len(ranges) == self.partitions, f"{container} has {len(ranges)} partitions"
+    def containers(self):
+        return {container["id"] for container in self.send("GET", f"/dbs/{DATABASE}/colls")["DocumentCollections"]}
 
     def send(self, method, path, body=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request(method, path, json.dumps(body) if body else None, headers)
         response = self.connection.getresponse()
         text = response.read()
-        assert response.status in (200, 201), f"{method} {path}: {response.status} {text}"
-        return json.loads(text)
+        assert response.status in (200, 201, 204), f"{method} {path}: {response.status} {text}"
+        return json.loads(text) if text else None
 
     def run(self, *arguments):
         """Runs a command. Returns what it prints, its seconds, and its memory in megabytes."""
@@ -140,8 +141,13 @@ class Wide:
 
     def stop(self):
         for process in [*self.instances, self.endpoint]:
-            process.terminate()
-            process.wait()
+            stop(process)
+        self.folder.cleanup()
+
+
+def stop(process):
+    process.terminate()
+    process.wait()
 
 
 def peak_megabytes(pid):
