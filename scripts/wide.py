@@ -33,8 +33,10 @@ class Wide:
     def __init__(self, executable, partitions, log):
         self.executable, self.partitions, self.log = executable, partitions, log
         self.folder = tempfile.TemporaryDirectory(prefix="changefeed-wide-")
-        self.instances = []
-        self.start_endpoint("--partitions", str(partitions))
+        self.endpoint, self.instances = None, []
+
+    def create_containers(self):
+        self.start_endpoint("--partitions", str(self.partitions))
         self.run("provision")
         # As in a real account, the other containers have one partition.
         for name in self.containers() - {"events", "changes"}:
@@ -43,7 +45,7 @@ class Wide:
         self.start_endpoint()
         self.run("provision")
         ranges = self.send("GET", f"/dbs/{DATABASE}/colls/events/pkranges")["PartitionKeyRanges"]
-        assert len(ranges) == partitions, len(ranges)
+        assert len(ranges) == self.partitions, len(ranges)
 
     def start_endpoint(self, *options):
         arguments = ["local", "--cosmos-only", "--cosmos-port", "0", "--data", self.folder.name, *options]
@@ -140,7 +142,7 @@ class Wide:
         return max(peak_megabytes(instance.pid) for instance in self.instances)
 
     def stop(self):
-        for process in [*self.instances, self.endpoint]:
+        for process in filter(None, [*self.instances, self.endpoint]):
             stop(process)
         self.folder.cleanup()
 
@@ -165,6 +167,7 @@ def measure(executable, partitions, log):
         print(f"{partitions:5} partitions  {what:58} {seconds:6.1f} s {megabytes:6.0f} MB", flush=True)
 
     try:
+        wide.create_containers()
         report("one instance has started", wide.start(), wide.megabytes())
         report("it has all leases", wide.seconds_until_shared(1), wide.megabytes())
         report(f"it has captured {DOCUMENTS} documents", wide.seconds_until_captured(), wide.megabytes())

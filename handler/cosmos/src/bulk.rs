@@ -163,9 +163,10 @@ impl Container {
     /// Creates an item, or creates or replaces it.
     async fn write_one(&self, is_upsert: bool, key: &Key, item: &Item, deadline: Instant) -> Result<Written, Error> {
         let body = item.value()?;
-        match is_upsert {
-            false => retry(deadline, || self.create(key, &item.id, &body)).await,
-            true => retry(deadline, || self.upsert(key, &item.id, &body)).await,
+        if is_upsert {
+            retry(deadline, || self.upsert(key, &item.id, &body)).await
+        } else {
+            retry(deadline, || self.create(key, &item.id, &body)).await
         }
     }
 

@@ -400,7 +400,8 @@ impl DocumentWriter<'_> {
     }
 
     async fn delete_once(&self, key: &Key, id: &str, etag: Option<&str>) -> Result<Deletion, Error> {
-        // Its record has the time after it. If the clock were measured then, the document could be created again meanwhile.
+        // The record of the delete has the time after it. The clock is measured before: that takes time, in which another writer could
+        // create the document again, and the record would be later than that.
         if self.is_monitored {
             self.restores.history.clock().now().await?;
         }
