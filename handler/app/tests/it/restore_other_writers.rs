@@ -20,6 +20,16 @@ use crate::support::{DEADLINE, World, until, version_id};
 /// Longer than any test: what waits so long is never executed.
 const NEVER: Duration = Duration::from_secs(600);
 
+/// Runs a worker of a job, and kills it after it has deleted the document, before it has recorded that.
+async fn kill_after_the_delete(world: &World, changefeed: &Changefeed, job: &str) {
+    world.endpoint.inject(Fault { container: Some("changes".into()), ..fault(1, Effect::Delay(NEVER)) });
+    tokio::select! {
+        end = changefeed.runner.run_slice(job, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = is_deleted(world) => {}
+    }
+    world.endpoint.clear_faults();
+}
+
 /// Runs a worker of a job, and kills it when these documents are good, before it has recorded anything.
 async fn kill_when_good(world: &World, changefeed: &Changefeed, job: &str, documents: &[usize]) {
     let are_good = async || {
@@ -321,6 +331,25 @@ async fn a_document_that_another_writer_deletes_just_before_a_restore_does_was_n
 }
 
 #[tokio::test]
+async fn deletes_of_documents_with_one_id_have_a_record_each_whatever_the_key_of_the_changes_container_is() {
+    for changes_key in [&["/pk", "/sourceId"][..], &["/sourceId"], &["/pk"], &["/id"]] {
+        let world = World::with_keys(&["/pk"], changes_key).await;
+        let changefeed = world.changefeed(|_| ());
+        let before = capture_as_one_state(&changefeed, &[put(&world, 0, "old").await]).await;
+        let tenants = ["a", "b", "c"];
+        for (tenant, lsn) in tenants.into_iter().zip(1..) {
+            let stored = world.put(tenant, json!({"id": "settings", "pk": tenant})).await;
+            capture_by_feed(&changefeed, stored, lsn, "create").await;
+        }
+        let documents: Vec<Value> = tenants.iter().map(|tenant| json!({"id": "settings", "pk": tenant})).collect();
+        let request = json!({"documents": documents, "asOf": before, "deleteCreatedAfter": true});
+        let report = restore_by(&changefeed, request).await;
+        assert_eq!(report.counts.delete, 3, "{changes_key:?} {report:?}");
+        assert_eq!(seconds_of_deletes(&world).await.len(), 3, "{changes_key:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_time_of_a_delete_is_not_early_because_the_clock_was_read_slowly_before() {
     let world = World::new().await;
     let changefeed = world.changefeed(|_| ());
@@ -397,20 +426,9 @@ async fn a_delete_that_another_worker_records_is_not_after_the_delete_that_the_f
     let world = World::new().await;
     let changefeed = world.changefeed(|options| options.jobs = small_limits());
     let (stored, request) = a_document_that_a_restore_deletes(&world, &changefeed).await;
-    let before = request["asOf"].as_i64().expect("a second");
-    let request = json!({"documents": [{"id": id(1), "pk": key(1)}], "asOf": before, "deleteCreatedAfter": true,
-        "dryRun": true, "store": true});
-    let job = start_restore(&changefeed, request).await;
-    assert_eq!(finish(&changefeed, &job).await, JobState::Planned);
+    let job = a_plan_that_deletes(&changefeed, &request, false).await;
     changefeed.restores.execute_plan(&job).await.expect("started");
-    // The worker is killed after it has deleted the document, before it has recorded that.
-    let record = Fault { container: Some("changes".into()), ..fault(1, Effect::Delay(NEVER)) };
-    world.endpoint.inject(record);
-    tokio::select! {
-        end = changefeed.runner.run_slice(&job, "killed", std::future::pending()) => panic!("{end:?}"),
-        () = is_deleted(&world) => {}
-    }
-    world.endpoint.clear_faults();
+    kill_after_the_delete(&world, &changefeed, &job).await;
     assert_eq!(seconds_of_deletes(&world).await, Vec::<i64>::new());
     let reported = stored["_ts"].as_i64().expect("a time");
     capture_by_feed(&changefeed, stored, 2, "delete").await;
@@ -454,14 +472,7 @@ async fn a_forced_delete_that_resumes_records_the_version_that_it_has_deleted_an
     let later = put(&world, 1, "later").await;
     capture_by_feed(&changefeed, later.clone(), 5, "replace").await;
     changefeed.restores.execute_plan(&plan).await.expect("started");
-    // The worker is killed after it has deleted the document, before it has recorded that.
-    let record = Fault { container: Some("changes".into()), ..fault(1, Effect::Delay(NEVER)) };
-    world.endpoint.inject(record);
-    tokio::select! {
-        end = changefeed.runner.run_slice(&plan, "killed", std::future::pending()) => panic!("{end:?}"),
-        () = is_deleted(&world) => {}
-    }
-    world.endpoint.clear_faults();
+    kill_after_the_delete(&world, &changefeed, &plan).await;
     assert_eq!(finish(&changefeed, &plan).await, JobState::Done);
     let items = restore_view(&changefeed, &plan).await.record.items;
     assert_eq!(item_of(&items, 1).replaced_version, Some(version_id(&later)), "{items:?}");
