@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::identity::events;
 use crate::support::jobs::{
-    capture, capture_as_one_state, finish, restore_request, restore_view, run_slice_until, small_limits, start_restore,
+    capture, capture_as_one_state, finish, restore_request, restore_view, small_limits, start_restore,
 };
 use crate::support::verify::{run_verification, version_of};
 use crate::support::{DEADLINE, World, until};
@@ -95,17 +95,19 @@ async fn a_version_that_is_captured_while_a_restore_runs_is_restored() {
     next_second().await;
     let bad = put_all(&world, "bad").await;
     let job = start_restore(&changefeed, json!({"all": true, "asOf": second})).await;
-    // So long that the slice is stopped before the first of them is answered, however busy the machine is.
-    let slow = Effect::Delay(Duration::from_secs(5));
+    // No version is read before the worker is killed.
+    let never = Effect::Delay(Duration::from_secs(600));
     world.endpoint.inject(Fault {
         container: Some("changes".into()),
         kind: RequestKind::Query,
         times: 10_000,
-        effect: slow,
+        effect: never,
     });
-    let phase = async || changefeed.jobs.job(&job).await.expect("job").job.cursor["phase"].clone();
-    run_slice_until(&changefeed, &job, async || phase().await == "live").await;
-    assert_eq!(phase().await, "live", "no version is read yet");
+    let is_live = async || changefeed.jobs.job(&job).await.expect("job").job.cursor["phase"] == "live";
+    tokio::select! {
+        end = changefeed.runner.run_slice(&job, "killed", std::future::pending()) => panic!("{end:?}"),
+        () = until("the live documents are planned", DEADLINE, is_live) => {}
+    }
     world.endpoint.clear_faults();
     capture(&changefeed, &good).await;
     capture(&changefeed, &bad).await;
